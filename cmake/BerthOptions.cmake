@@ -1,0 +1,41 @@
+# Build options, warnings, sanitizers and build accelerators: one place, so that every target agrees
+# (the shared precompiled header requires it).
+option(BERTH_BUILD_TESTS "Build the unit, engine and contract tests" ON)
+option(BERTH_BUILD_BENCHMARKS "Build the benchmarks" OFF)
+option(BERTH_BUILD_FUZZERS "Build the libFuzzer targets (needs clang)" OFF)
+option(BERTH_PRECOMPILED_HEADER "Use the shared precompiled header" ON)
+set(BERTH_SANITIZE "" CACHE STRING "Value for -fsanitize=, for example address,undefined or thread")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough
+                    -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 raises false alarms of these kinds from the standard library and Boost at -O2.
+  add_compile_options(-Wno-error=maybe-uninitialized -Wno-error=restrict -Wno-error=stringop-overflow
+                      -Wno-error=array-bounds -Wno-error=stringop-overread -Wno-error=dangling-pointer)
+endif()
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_compile_definitions(_GLIBCXX_ASSERTIONS)
+endif()
+if(BERTH_SANITIZE)
+  add_compile_options(-fsanitize=${BERTH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+                      -Wno-maybe-uninitialized)
+  add_link_options(-fsanitize=${BERTH_SANITIZE})
+endif()
+
+find_program(BERTH_CCACHE ccache)
+if(BERTH_CCACHE)
+  set(BERTH_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${BERTH_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${BERTH_LAUNCHER})
+  set(CMAKE_C_COMPILER_LAUNCHER ${BERTH_LAUNCHER})
+endif()
+find_program(BERTH_MOLD mold)
+if(BERTH_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_link_options(-fuse-ld=mold)
+endif()

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "http/message.h"
+
+namespace berth::http {
+
+/// How to reach a server: over TCP, with or without TLS, or over a unix socket.
+struct Endpoint {
+  std::string base_url;             ///< "http://localhost" (with a unix socket), "https://192.0.2.1:8443"
+  std::string unix_socket;          ///< path; "" for TCP
+  std::string client_certificate;   ///< PEM file; "" for none
+  std::string client_key;           ///< PEM file
+  std::string server_certificate;   ///< PEM file that is trusted instead of the system's; "" for the system's
+};
+
+struct ClientRequest {
+  Method method = Method::get;
+  std::string target;               ///< path and query, encoded
+  std::vector<Header> headers;
+  std::string body;
+};
+
+struct ClientResponse {
+  int status = 0;
+  std::vector<Header> headers;
+  std::string body;
+};
+
+/// A blocking HTTP client for one endpoint over libcurl, with kept-alive connections. Thread-safe: each call
+/// borrows a handle. Errors: unavailable "http.unreachable" (refused, no socket, TLS),
+/// deadline_exceeded "http.timeout", too_large "http.too_large", internal "http.protocol" (garbage, cut off).
+class Client {
+ public:
+  struct Settings {
+    Endpoint endpoint;
+    std::size_t response_limit = 64UL << 20U;  ///< bytes of one answer
+    std::chrono::milliseconds connect_time{3000};
+  };
+  explicit Client(Settings settings);
+  ~Client();
+
+  Result<ClientResponse> send(const ClientRequest& request, Deadline deadline);
+  /// Sends a file as the body (image upload); `progress` gets bytes done and in all.
+  Result<ClientResponse> upload(const ClientRequest& request, const std::string& file, Deadline deadline,
+                                const std::function<void(std::uint64_t, std::uint64_t)>& progress);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace berth::http

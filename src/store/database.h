@@ -1,0 +1,103 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "metrics/registry.h"
+#include "store/value.h"
+
+namespace berth::store {
+
+enum class Dialect { sqlite, postgresql };
+
+/// What runs inside one transaction. Not thread-safe; lives only during the callback it is given to.
+/// Errors of every call: already_exists "store.unique", conflict "store.constraint",
+/// unavailable "store.unavailable" (locked, disk full, connection lost), internal.
+class Transaction {
+ public:
+  virtual ~Transaction() = default;
+  /// Runs a statement that returns no rows; yields how many rows it changed.
+  virtual Result<std::int64_t> execute(std::string_view sql, const Parameters& parameters = {}) = 0;
+  /// Runs a query. Statements are prepared once and cached by their text, so `sql` never carries values.
+  virtual Result<Rows> query(std::string_view sql, const Parameters& parameters = {}) = 0;
+  /// Runs an INSERT into a table with an integer `id` column that the store fills; yields that id.
+  virtual Result<std::int64_t> insert(std::string_view sql, const Parameters& parameters = {}) = 0;
+  virtual Dialect dialect() const = 0;
+};
+
+/// The one store. SQLite: WAL, one writer thread that groups waiting writes into one commit, readers beside
+/// it. PostgreSQL: a pool of connections. Thread-safe; calls block the caller, so they belong on worker
+/// threads, never on an I/O thread.
+class Database {
+ public:
+  struct Settings {
+    Dialect dialect = Dialect::sqlite;
+    std::filesystem::path file;           ///< SQLite: the database file; its folder must exist
+    Secret postgresql;                    ///< PostgreSQL: a libpq connection string
+    std::size_t readers = 2;              ///< read connections (SQLite), connections in all (PostgreSQL)
+    std::chrono::milliseconds wait{5000}; ///< how long a call waits for the store before "unavailable"
+    std::filesystem::path backups;        ///< where a migration puts its backup; empty: beside the file
+  };
+
+  /// Opens the store and checks its schema's version; does not migrate. A schema newer than this binary's
+  /// is refused: conflict "store.newer_schema".
+  static Result<std::unique_ptr<Database>> open(const Settings& settings, metrics::Registry& metrics);
+  virtual ~Database() = default;
+
+  /// Runs `work` in a read transaction. `work` takes `Transaction&` and returns some Result<T>.
+  template <class Work>
+  auto read(Work&& work) -> std::invoke_result_t<Work, Transaction&> {
+    return in_transaction<Work>(work, &Database::run_read);
+  }
+  /// Runs `work` in a write transaction: committed durably when this returns a value, without trace when it
+  /// returns an error. `work` may run again after a serialisation conflict, so it must have no side effects
+  /// outside the transaction.
+  template <class Work>
+  auto write(Work&& work) -> std::invoke_result_t<Work, Transaction&> {
+    return in_transaction<Work>(work, &Database::run_write);
+  }
+
+  virtual Dialect dialect() const = 0;
+  /// The version of the schema found, and the newest that this binary knows.
+  virtual Result<int> schema_version() = 0;
+  static int newest_schema_version();
+  /// Brings the schema to the newest version, after a backup where there is something to lose. Safe to call
+  /// from several nodes at once. Yields how many steps were taken.
+  virtual Result<int> migrate() = 0;
+  /// Writes a consistent copy of the SQLite database to `target`; unsupported on PostgreSQL.
+  virtual Result<void> backup_to(const std::filesystem::path& target) = 0;
+
+  /// Tells every node, this one included, that something happened; delivered after the commit.
+  virtual Result<void> notify(Transaction& transaction, std::string_view channel, std::string_view payload) = 0;
+  /// Receives what `notify` sent. The callback runs on a thread of the store's and must be short.
+  using Listener = std::function<void(std::string_view channel, std::string_view payload)>;
+  virtual void listen(Listener listener) = 0;
+
+ protected:
+  using Body = std::function<Result<void>(Transaction&)>;
+  virtual Result<void> run_read(const Body& body) = 0;
+  virtual Result<void> run_write(const Body& body) = 0;
+
+ private:
+  template <class Work>
+  auto in_transaction(Work& work, Result<void> (Database::*run)(const Body&))
+      -> std::invoke_result_t<Work, Transaction&> {
+    using Outcome = std::invoke_result_t<Work, Transaction&>;
+    std::optional<Outcome> outcome;
+    Result<void> done = (this->*run)([&](Transaction& transaction) -> Result<void> {
+      outcome.emplace(work(transaction));
+      if (!*outcome) return outcome->error();
+      return {};
+    });
+    if (!done) return take_error(done);
+    return std::move(*outcome);
+  }
+};
+
+}  // namespace berth::store
