@@ -19,6 +19,10 @@ namespace berth::compute {
 enum class Status { running, stopped, frozen, starting, stopping, restarting, error, unresponsive };
 enum class InstanceType { container, virtual_machine };
 
+/// Stable lower-case names ("running", "virtual_machine"), for logs and machine-readable answers.
+std::string_view name(Status status);
+std::string_view name(InstanceType type);
+
 /// How much an instance may use. Nothing means no limit.
 struct InstanceLimits {
   std::optional<double> cpus;                  ///< cores, above 0
@@ -103,8 +107,29 @@ struct InstanceChange {
   std::optional<std::optional<std::uint64_t>> disk_bytes;
 };
 
+/// The most that any limit may ask for; what is beyond is a slip of the finger.
+inline constexpr double kMaximumCpus = 4096;
+inline constexpr std::uint64_t kMinimumMemoryBytes = 1ULL << 20;
+inline constexpr std::uint64_t kMinimumDiskBytes = 1ULL << 20;
+inline constexpr std::uint64_t kMaximumBytes = 1ULL << 50;
+/// Of a description, in bytes of UTF-8.
+inline constexpr std::size_t kMaximumDescription = 4096;
+
 /// Letters, digits and '-', 1 to 63, beginning with a letter, not ending with '-': a host name label (RFC 1123
 /// as LXD narrows it). Errors: invalid_argument "instance.name" with the field "name".
 Result<void> check_instance_name(std::string_view name);
+/// Letters, digits, '-', '_' and '.', 1 to 63, beginning with a letter or digit. Errors: invalid_argument
+/// "snapshot.name" with the field "name".
+Result<void> check_snapshot_name(std::string_view name);
+/// Every limit within its range. Errors: invalid_argument "instance.limits"; each bad field is named
+/// ("cpus", "memory_bytes", "disk_bytes").
+Result<void> check_limits(const InstanceLimits& limits);
+/// UTF-8 without control characters but tab and line end, at most kMaximumDescription. Errors: invalid_argument
+/// "instance.description" with the field "description".
+Result<void> check_description(std::string_view description);
+
+/// What every caller is told about an instance that is not there or not its own.
+Error instance_not_found(std::string_view name);
+Error engine_unavailable();
 
 }  // namespace berth::compute

@@ -41,8 +41,8 @@ struct InventorySnapshot {
 using SnapshotPointer = std::shared_ptr<const InventorySnapshot>;
 
 /// Keeps the snapshot of one engine true: events refresh single instances at once, a full read repairs
-/// everything at every tick and measures use. Its engine calls run on its own two threads, so a hung engine
-/// leaves readers alone. Thread-safe.
+/// everything at every tick and measures use; while the engine does not answer it is asked every second.
+/// Its engine calls run on its own two threads, so a hung engine leaves readers alone. Thread-safe.
 class Inventory {
  public:
   struct Settings {
@@ -57,19 +57,25 @@ class Inventory {
   Inventory(EngineId id, InstanceEngine& engine, Settings settings, metrics::Registry& metrics);
   ~Inventory();
 
+  /// Begins to watch and to read; returns at once. At most once.
   void start();
+  /// Returns when no engine call of its threads runs any more: within `read_deadline`. Idempotent.
   void stop();
 
-  /// The newest snapshot; never null. One atomic load.
+  /// The newest snapshot; never null. Costs the copy of a shared pointer.
   SnapshotPointer snapshot() const;
 
   /// Reads one instance now and publishes it; what a finished operation calls, so that its caller reads its
   /// own write. Blocks.
   void refresh(const std::string& name, Deadline deadline);
+  /// The same, yielding what the engine answered. One that is gone is not_found and leaves the snapshot.
+  Result<InstancePointer> reread(const std::string& name, Deadline deadline);
   /// Reads everything now.
   Result<void> refresh_all(Deadline deadline);
 
-  /// Emitted after each published snapshot with the one before and the new one, from the publishing thread.
+  /// Emitted after each published snapshot with the one before and the new one, from the publishing thread,
+  /// in the order of publication. A callback may call `snapshot` but nothing that reads the engine. A full
+  /// read that found no change publishes its newer `read_at` under the same revision.
   Signal<const SnapshotPointer&, const SnapshotPointer&>& changed();
 
  private:
