@@ -27,14 +27,17 @@ function(berth_library name)
   endif()
 endfunction()
 
-# Every target shares the one precompiled header that berth_base builds.
+# Every target shares the one precompiled header. It is built with fmt's definitions alone: g++ refuses one that
+# was built with a definition that its user lacks.
 function(berth_precompile target)
   if(NOT BERTH_PRECOMPILED_HEADER)
     return()
   endif()
-  if(target STREQUAL "berth_base")
-    target_precompile_headers(berth_base PRIVATE "${CMAKE_SOURCE_DIR}/src/base/precompiled.h")
-  else()
-    target_precompile_headers(${target} REUSE_FROM berth_base)
+  if(NOT TARGET berth_precompiled)
+    file(WRITE "${CMAKE_BINARY_DIR}/berth_precompiled.cpp" "")
+    add_library(berth_precompiled STATIC "${CMAKE_BINARY_DIR}/berth_precompiled.cpp")
+    target_link_libraries(berth_precompiled PUBLIC fmt::fmt)
+    target_precompile_headers(berth_precompiled PRIVATE "${CMAKE_SOURCE_DIR}/src/base/precompiled.h")
   endif()
+  target_precompile_headers(${target} REUSE_FROM berth_precompiled)
 endfunction()
