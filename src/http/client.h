@@ -53,6 +53,9 @@ class Client {
   Result<ClientResponse> upload(const ClientRequest& request, const std::string& file, Deadline deadline,
                                 const std::function<void(std::uint64_t, std::uint64_t)>& progress);
 
+  /// Ends every running call and refuses later ones, with cancelled "http.stopped": for shutting down.
+  void stop();
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

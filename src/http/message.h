@@ -1,15 +1,19 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/text.h"
+#include "metrics/registry.h"
 
 namespace berth::http {
 
@@ -47,6 +51,12 @@ struct Peer {
   bool secure = false;      ///< TLS here or, by a trusted proxy's word, in front
 };
 
+/// What the server counts of one route. Owned by the application; lives as long as the server.
+struct RouteMeter {
+  metrics::Histogram* duration = nullptr;
+  std::array<metrics::Counter*, 6> outcomes{};  ///< by the status' first digit; [0] is unused
+};
+
 /// One request as the application sees it. Lives on its connection until the answer is complete.
 struct Request {
   Method method = Method::get;
@@ -58,7 +68,13 @@ struct Request {
   Peer peer;
   RequestId id;
   Instant received;
-  Language language = Language::zh;  ///< from Accept-Language; the contract decides what applies without
+  std::optional<Language> language;  ///< from Accept-Language; the contract decides what applies without
+
+  // Set by the application while it decides, for the server's books.
+  const RouteMeter* meter = nullptr;
+  std::string caller;       ///< who it is, for the access log
+
+  Language language_or(Language fallback) const { return language.value_or(fallback); }
 
   std::optional<std::string_view> header(std::string_view name) const { return headers.find(name); }
 };

@@ -25,7 +25,8 @@ class Router {
   Router(Router&&) noexcept;
   Router& operator=(Router&&) noexcept;
 
-  /// `route` is the caller's index. Errors: already_exists "route.duplicate".
+  /// `route` is the caller's index. Errors: already_exists "route.duplicate", conflict "route.name_clash"
+  /// where two patterns name the same place differently.
   Result<void> add(Method method, std::string_view pattern, std::size_t route);
 
   struct Match {
@@ -39,6 +40,8 @@ class Router {
 
  private:
   struct Node;
+  static const Node* find_node(const Node& node, std::string_view rest, PathValues& values, bool& malformed);
+
   std::unique_ptr<Node> root_;
 };
 

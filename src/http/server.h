@@ -39,7 +39,8 @@ class Application {
   virtual ~Application() = default;
   /// Decides about one complete request. HEAD arrives as HEAD; the server drops the body.
   virtual Dispatch dispatch(Request& request) = 0;
-  /// The answer to what never became a request: `status` is 400, 408, 413, 414, 431 or 503.
+  /// The answer to what never became a request: `status` is 400, 404, 408, 413, 431 or
+  /// 500.
   virtual Response refuse(int status, Language language) = 0;
   /// The largest body that the request's path takes, in bytes; asked when its header is complete.
   virtual std::size_t body_limit(const Request& request) const = 0;
@@ -78,17 +79,9 @@ struct ServerSettings {
   Limits limits;
   std::vector<std::string> trusted_proxies;     ///< addresses or networks in CIDR form
   std::vector<std::string> allowed_origins;     ///< CORS; "*" allows every origin without credentials
-  bool access_log = true;
+  std::string access_log;                       ///< a file, "-" for standard error, "" for none
   std::size_t compress_from = 1024;             ///< bytes; smaller answers go out as they are
   std::chrono::seconds websocket_ping{30};
-};
-
-/// One line of the access log.
-struct AccessRecord {
-  const Request& request;
-  int status;
-  std::size_t bytes;
-  std::chrono::nanoseconds duration;
 };
 
 /// The HTTP/1.1 and WebSocket server: one I/O thread per core, each with its own acceptor, connections that
@@ -105,6 +98,8 @@ class Server {
   virtual std::vector<std::uint16_t> ports() const = 0;
   /// Reads certificates and keys again; connections that are open keep theirs. On an error the old stay.
   virtual Result<void> reload_tls() = 0;
+  /// Opens the access log's file anew, after it was rotated.
+  virtual void reopen_access_log() = 0;
   /// Accepts nothing more, lets running requests finish until the deadline, closes the rest, joins.
   virtual void drain(Deadline deadline) = 0;
   virtual std::size_t connections() const = 0;
