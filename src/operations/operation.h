@@ -13,6 +13,8 @@ namespace berth::operations {
 
 enum class State { running, succeeded, failed, cancelled };
 std::string_view name(State state);
+/// The state of a name; nothing if there is none.
+std::optional<State> parse_state(std::string_view text);
 
 /// Why an operation failed, as stored and shown.
 struct Failure {
@@ -20,6 +22,13 @@ struct Failure {
   std::string reason;
   Text message;
 };
+
+/// The code of a stable name (`berth::name(ErrorCode)`); internal if there is none.
+ErrorCode parse_code(std::string_view text);
+/// What an error leaves in the record; its detail, which is for the log alone, stays behind.
+Failure to_failure(const Error& error);
+/// A recorded failure as an error again, for whoever waited for the work.
+Error to_error(const Failure& failure);
 
 /// Long work on one resource: recorded before it starts, its outcome recorded with the audit entry.
 struct Operation {

@@ -87,17 +87,30 @@ struct Verdict {
 /// that the engine does not answer: asked again later. Blocking; runs on the engine's pool.
 using Reconciler = std::function<Result<Verdict>(const Operation&)>;
 
-/// Records, runs, watches and repairs operations. Thread-safe.
+/// How often the service does what it does by itself.
+struct Rhythm {
+  std::chrono::milliseconds progress{500};      ///< between writes of progress to the store
+  std::chrono::milliseconds first_retry{100};   ///< of an outcome that the store did not take, of a reconciler
+  std::chrono::milliseconds last_retry{5'000};  ///< what the doubling of `first_retry` ends at
+  std::chrono::milliseconds ask_again{1'000};   ///< where the engine still works on what was left open
+  std::chrono::milliseconds rescan{30'000};     ///< between searches of the store for what was left open
+};
+
+/// Records, runs, watches and repairs operations. An outcome that the store does not take is kept and offered
+/// again until it does; who waits for the operation waits for that too. Destruction waits for running work, so
+/// `drain` first. Pools must outlive the service or have been drained before it. Thread-safe.
 class OperationService {
  public:
   static Result<std::unique_ptr<OperationService>> create(store::Database& database, audit::AuditLog& audit,
-                                                          metrics::Registry& metrics, const Clock& clock);
+                                                          metrics::Registry& metrics, const Clock& clock,
+                                                          Rhythm rhythm = {});
   virtual ~OperationService() = default;
 
   /// Records the operation durably, then runs `work` on `pool`. One resource has one operation at a time: an
   /// equal one that runs (same kind, same input) is joined and its ticket returned; a different one is
   /// conflict "operation.busy". A full pool is exhausted "operation.queue_full" and leaves no open record.
   /// When the deadline passes, `work` is told through its Deadline; the record ends with what `work` returns.
+  /// Must not be called and waited for from a thread of `pool`: the work would wait for its own caller.
   virtual Result<TicketPointer> submit(NewOperation operation, WorkerPool& pool, Work work) = 0;
 
   virtual Result<Operation> find(const OperationId& id) = 0;
@@ -114,8 +127,12 @@ class OperationService {
 
   /// Emitted at each change of an operation (start, progress, end), from the thread that changed it.
   virtual Signal<const Operation&>& changed() = 0;
-  /// Takes no new operations and waits for the running ones.
+  /// Takes no new operations (unavailable "operation.draining"), reconciles no more, and waits for the
+  /// running ones until the deadline.
   virtual void drain(Deadline deadline) = 0;
+
+  /// Where outcomes are recorded; for what is no operation but must be audited (opening a terminal).
+  virtual audit::AuditLog& audit_log() = 0;
 };
 
 }  // namespace berth::operations
