@@ -17,8 +17,14 @@ namespace berth::store {
 enum class Dialect { sqlite, postgresql };
 
 /// What runs inside one transaction. Not thread-safe; lives only during the callback it is given to.
+/// A statement that fails ends the transaction: later calls yield the same error, and it is rolled back
+/// whatever the callback returns. To go on after a duplicate, write INSERT … ON CONFLICT DO NOTHING.
+/// PostgreSQL infers a parameter's type from its place; where the place does not tell (":a IS NULL", a bare
+/// column of a SELECT), write CAST(:a AS BIGINT). A statement whose parameters are not those of its text is a
+/// bug and throws std::logic_error.
 /// Errors of every call: already_exists "store.unique", conflict "store.constraint",
-/// unavailable "store.unavailable" (locked, disk full, connection lost), internal.
+/// unavailable "store.unavailable" (locked, disk full, connection lost), invalid_argument "store.value" (text
+/// that is not UTF-8 or contains NUL, a number that is not finite), internal.
 class Transaction {
  public:
   virtual ~Transaction() = default;
@@ -31,16 +37,18 @@ class Transaction {
   virtual Dialect dialect() const = 0;
 };
 
-/// The one store. SQLite: WAL, one writer thread that groups waiting writes into one commit, readers beside
-/// it. PostgreSQL: a pool of connections. Thread-safe; calls block the caller, so they belong on worker
-/// threads, never on an I/O thread.
+/// The one store. One writer thread groups waiting writes into one commit, readers work beside it. Write
+/// transactions run strictly one after another, on PostgreSQL across all nodes, and a read sees one unchanging
+/// state; so code behaves alike on both engines. Thread-safe; calls block the caller, so they belong on worker
+/// threads, never on an I/O thread. A transaction inside another one of the same store is a bug and throws
+/// std::logic_error. What a callback throws rolls its transaction back and reaches the caller.
 class Database {
  public:
   struct Settings {
     Dialect dialect = Dialect::sqlite;
     std::filesystem::path file;           ///< SQLite: the database file; its folder must exist
     Secret postgresql;                    ///< PostgreSQL: a libpq connection string
-    std::size_t readers = 2;              ///< read connections (SQLite), connections in all (PostgreSQL)
+    std::size_t readers = 2;              ///< connections for reading, at least 1, beside the writer's
     std::chrono::milliseconds wait{5000}; ///< how long a call waits for the store before "unavailable"
     std::filesystem::path backups;        ///< where a migration puts its backup; empty: beside the file
   };
@@ -70,12 +78,20 @@ class Database {
   /// Brings the schema to the newest version, after a backup where there is something to lose. Safe to call
   /// from several nodes at once. Yields how many steps were taken.
   virtual Result<int> migrate() = 0;
-  /// Writes a consistent copy of the SQLite database to `target`; unsupported on PostgreSQL.
+  /// Writes a consistent copy of the SQLite database to `target`, a new file of mode 0600; it is complete when
+  /// it appears. Errors: already_exists "store.backup_exists"; unsupported "store.backup" on PostgreSQL.
   virtual Result<void> backup_to(const std::filesystem::path& target) = 0;
 
-  /// Tells every node, this one included, that something happened; delivered after the commit.
+  /// Tells every node, this one included, that something happened; delivered after the commit, in order, and
+  /// not at all after a rollback. Errors: too_large "store.notification" when channel and payload together
+  /// exceed kMaxNotification bytes. In a read transaction it is a bug and throws std::logic_error.
   virtual Result<void> notify(Transaction& transaction, std::string_view channel, std::string_view payload) = 0;
-  /// Receives what `notify` sent. The callback runs on a thread of the store's and must be short.
+  static constexpr std::size_t kMaxNotification = 7000;
+  /// The channel on which listeners hear that notifications may have been missed (the connection to PostgreSQL
+  /// was lost for a while, or listeners were too slow): whoever keeps a copy of something reads it again.
+  static constexpr std::string_view kMissedChannel = "store.missed";
+  /// Receives what `notify` sent. The callback runs on a thread of the store's, must be short, and may use the
+  /// store.
   using Listener = std::function<void(std::string_view channel, std::string_view payload)>;
   virtual void listen(Listener listener) = 0;
 
