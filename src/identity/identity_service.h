@@ -114,47 +114,65 @@ class IdentityService {
   /// Errors: unauthenticated "auth.invalid", "auth.expired", "auth.revoked".
   virtual Result<PrincipalPointer> authenticate(std::string_view credential) const = 0;
   /// Changes whenever an answer of `authenticate` given earlier may have become wrong (logout, disabled
-  /// user, changed role, removed key), so that callers may cache answers.
+  /// user, changed role, removed key), so that callers may cache answers until `Principal::expires_at`. Read it
+  /// before asking `authenticate`, and keep the answer under what was read.
   virtual std::uint64_t epoch() const = 0;
 
   // --- Sessions -------------------------------------------------------------------------------------
   /// `login` is a user name or an e-mail address. Costs the same time whether or not the account exists.
   /// Errors: unauthenticated "auth.bad_credentials"; unauthenticated "auth.otp_required" when the second
   /// factor is missing and "auth.otp_invalid" when it is wrong; rate_limited "auth.throttled" with
-  /// retry_after. All are audited.
+  /// retry_after. All are audited, refusals by the throttle once per wait. A count without a failure for an
+  /// hour starts again. A user has at most 100 sessions; one more ends the oldest.
   virtual Result<Tokens> login(std::string_view login, const Secret& password, std::string_view otp,
                                const audit::Origin& origin) = 0;
   /// Trades a refresh token for new tokens. A token used before revokes its whole family.
+  /// Errors: unauthenticated "auth.invalid", "auth.expired", "auth.revoked".
   virtual Result<Tokens> refresh(std::string_view refresh_token, const audit::Origin& origin) = 0;
-  /// New access token for a live session (the contracts that refresh with the access token itself).
+  /// New access token for a live session (the contracts that refresh with the access token itself); the
+  /// refresh token of the answer is "". Errors: unauthenticated "auth.revoked"; conflict "auth.no_session" for
+  /// a principal that is not of a session, as for the next two.
   virtual Result<Tokens> renew(const Principal& principal, const audit::Origin& origin) = 0;
   virtual Result<void> logout(const Principal& principal, const audit::Origin& origin) = 0;
+  /// Refuses this one access token from now on; its session lives on.
+  virtual Result<void> revoke_token(const Principal& principal, const audit::Origin& origin) = 0;
   virtual Result<void> logout_everywhere(UserId user, const audit::Origin& origin) = 0;
 
   // --- Users ----------------------------------------------------------------------------------------
+  // Errors: invalid_argument "identity.invalid" naming every bad field; already_exists "user.username_taken",
+  // "user.email_taken"; not_found "user.not_found".
   virtual Result<User> create_user(const NewUser& user, const audit::Origin& origin) = 0;
   virtual Result<User> update_user(UserId id, const UserChange& change, const audit::Origin& origin) = 0;
   /// The last enabled administrator cannot be removed, disabled or demoted: conflict "user.last_admin".
   virtual Result<void> delete_user(UserId id, const audit::Origin& origin) = 0;
   virtual Result<User> find_user(UserId id) const = 0;
   virtual Result<User> find_user(std::string_view username_or_email) const = 0;
+  /// By user name; `search` is a part of the name or e-mail address, "" for all; `limit` is 1 to 1000.
   virtual Result<UserPage> list_users(std::string_view search, std::int64_t limit, std::int64_t offset) const = 0;
-  /// Checks the old password, throttled like a login, then sets the new one.
+  /// Checks the old password, throttled like a login, then sets the new one and ends all sessions.
   virtual Result<void> change_password(UserId id, const Secret& old_password, const Secret& new_password,
                                        const audit::Origin& origin) = 0;
   virtual Result<bool> has_users() const = 0;
 
   // --- Second factor (RFC 6238, SHA-1, 6 digits, 30 s, one step of drift, each code once) -----------
+  /// Makes a secret that counts only once it is confirmed. Errors: conflict "totp.enabled".
   virtual Result<TotpEnrolment> begin_totp(UserId id, const audit::Origin& origin) = 0;
+  /// Errors: conflict "totp.enabled", "totp.not_begun"; invalid_argument "auth.otp_invalid".
   virtual Result<void> confirm_totp(UserId id, std::string_view code, const audit::Origin& origin) = 0;
+  /// Errors: conflict "totp.not_enabled".
   virtual Result<void> disable_totp(UserId id, const audit::Origin& origin) = 0;
 
   // --- API keys -------------------------------------------------------------------------------------
+  // A key's scope is bounded by its owner's role, not by the credential that asks: let only sessions make keys.
+  /// Errors: invalid_argument "identity.invalid"; already_exists "api_key.name_taken"; exhausted
+  /// "api_key.limit" beyond 100 keys.
   virtual Result<IssuedApiKey> create_key(UserId owner, const NewApiKey& key, const audit::Origin& origin) = 0;
   virtual Result<std::vector<ApiKey>> list_keys(UserId owner) const = 0;
+  /// Errors: not_found "api_key.not_found", also for somebody else's key.
   virtual Result<void> delete_key(UserId owner, std::string_view key_id, const audit::Origin& origin) = 0;
 
-  /// Forgets expired sessions, used refresh tokens and stale throttles. Called now and then by a job.
+  /// Forgets expired sessions, used refresh tokens and stale throttles, notes when keys were used, and reads
+  /// everything into memory anew. Called every minute or so by a job.
   virtual Result<void> sweep() = 0;
 };
 

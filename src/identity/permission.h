@@ -48,6 +48,7 @@ bool parse_role(std::string_view text, Role& role);
 class PermissionSet {
  public:
   PermissionSet() = default;
+  /// Patterns that are not valid grant nothing and are dropped, as are those that another one contains.
   explicit PermissionSet(std::vector<std::string> patterns);
   static PermissionSet of(Role role);
 

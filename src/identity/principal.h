@@ -21,9 +21,11 @@ struct Principal {
   Role role = Role::viewer;
   PermissionSet permissions;  ///< of the role, narrowed by a key's scope
   std::string session_id;     ///< of the token's family; "" otherwise
+  std::string token_id;       ///< the access token's jti; "" otherwise
   Timestamp expires_at;       ///< when the credential ends; Timestamp::max() if it does not
 
-  bool allows(Permission permission) const { return permissions.allows(permission); }
+  /// kPublic is allowed to all, kSignedIn to all but anonymous_loopback, the rest by `permissions`.
+  bool allows(Permission permission) const;
   /// True if the caller sees and touches only what it owns or was granted.
   bool owned_only() const { return role == Role::user; }
 };
