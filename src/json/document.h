@@ -48,6 +48,8 @@ class View {
 
   /// The member of that name; a view of nothing if there is none or this is no object. Linear in members.
   View operator[](std::string_view key) const;
+  /// Elements are asked for with `at`; without this the literal 0 would be a null pointer to a key.
+  View operator[](std::size_t index) const = delete;
   /// The element of that index; a view of nothing beyond the end or if this is no array.
   View at(std::size_t index) const;
   /// Elements of an array or members of an object; else 0.

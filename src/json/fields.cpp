@@ -29,13 +29,6 @@ std::string readable(std::string_view mangled) {
   return name;
 }
 
-std::string show(long double bound) {
-  if (bound == std::trunc(bound) && std::abs(bound) < 1e18L) {
-    return fmt::format("{}", static_cast<std::int64_t>(bound));
-  }
-  return fmt::format("{}", static_cast<double>(bound));
-}
-
 std::size_t count_characters(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
@@ -120,6 +113,11 @@ Text describe_bounds(const FieldRules::Bounds& bounds, std::string_view zh_unit,
 bool outside(const FieldRules::Bounds& bounds, std::size_t count) { return count < bounds.min || count > bounds.max; }
 
 }  // namespace
+
+std::string detail::bound_text(long double bound) {
+  if (bound == std::trunc(bound) && std::abs(bound) < 1e21L) return fmt::format("{:.0f}", bound);
+  return fmt::format("{}", static_cast<double>(bound));
+}
 
 void FieldRules::expect(bool suits, std::string_view rule) const {
   if (suits) return;
@@ -248,14 +246,14 @@ std::optional<Text> FieldRules::judge_number(long double value) const {
   const bool high = max_ && value > *max_;
   if (low || high) {
     if (min_ && max_) {
-      return Text{fmt::format("应在 {} 到 {} 之间", show(*min_), show(*max_)),
-                  fmt::format("Must be between {} and {}", show(*min_), show(*max_))};
+      return Text{fmt::format("应在 {} 到 {} 之间", detail::bound_text(*min_), detail::bound_text(*max_)),
+                  fmt::format("Must be between {} and {}", detail::bound_text(*min_), detail::bound_text(*max_))};
     }
-    if (low) return Text{fmt::format("不应小于 {}", show(*min_)), fmt::format("Must be at least {}", show(*min_))};
-    return Text{fmt::format("不应大于 {}", show(*max_)), fmt::format("Must be at most {}", show(*max_))};
+    if (low) return Text{fmt::format("不应小于 {}", detail::bound_text(*min_)), fmt::format("Must be at least {}", detail::bound_text(*min_))};
+    return Text{fmt::format("不应大于 {}", detail::bound_text(*max_)), fmt::format("Must be at most {}", detail::bound_text(*max_))};
   }
   auto message = run_checks(detail::CheckKind::number, &value, nullptr);
-  return message ? std::optional<Text>(discreet(std::move(*message), show(value))) : std::nullopt;
+  return message ? std::optional<Text>(discreet(std::move(*message), detail::bound_text(value))) : std::nullopt;
 }
 
 std::optional<Text> FieldRules::judge_items(std::size_t count) const {

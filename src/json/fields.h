@@ -36,6 +36,9 @@ struct CheckArgument<std::function<R(A)>> {
   using Argument = std::remove_cvref_t<A>;
 };
 
+/// A bound as a person writes it, which is also JSON: no fraction for whole numbers.
+std::string bound_text(long double bound);
+
 enum class CheckKind { text, number, exact };
 
 /// A check with its argument's type erased: a string_view for `text`, a long double (which holds every
@@ -49,8 +52,9 @@ struct Check {
 }  // namespace detail
 
 /// What one member must satisfy, and what the API's description says of it. For a list or a map `length`,
-/// `pattern_name`, `one_of`, `range` and `check` concern each element, `items` the whole. A rule that does not
-/// suit the member's type aborts at the first use: it is a bug.
+/// `pattern_name`, `one_of`, `range` and the checks of strings and numbers concern each element; `items` and
+/// a check that takes the member's own type concern the whole. An empty optional satisfies every rule but
+/// `required`. A rule that does not suit the member's type aborts at the first use: it is a bug.
 class FieldRules {
  public:
   explicit FieldRules(const detail::MemberFacts& facts) : facts_(facts) {}

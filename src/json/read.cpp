@@ -6,19 +6,13 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/encoding.h"
+
 namespace berth::json::detail {
 namespace {
 
 constexpr std::size_t kMostProblems = 100;
 constexpr std::size_t kLongestName = 64;
-
-/// A bound as a person writes it: no fraction for whole numbers.
-std::string show(long double bound) {
-  if (bound == std::trunc(bound) && std::abs(bound) < 1e18L) {
-    return fmt::format("{}", static_cast<std::int64_t>(bound));
-  }
-  return fmt::format("{}", static_cast<double>(bound));
-}
 
 std::string lower(std::string_view text) {
   std::string result(text);
@@ -79,8 +73,8 @@ void Problems::wrong_type(std::string_view zh, std::string_view en) {
 void Problems::not_integer() { wrong_type("整数", "an integer"); }
 
 void Problems::out_of_range(long double min, long double max) {
-  add({fmt::format("应在 {} 到 {} 之间", show(min), show(max)),
-       fmt::format("Must be between {} and {}", show(min), show(max))});
+  add({fmt::format("应在 {} 到 {} 之间", bound_text(min), bound_text(max)),
+       fmt::format("Must be between {} and {}", bound_text(min), bound_text(max))});
 }
 
 void Problems::not_in_enum(const EnumName* names, std::size_t count) {
@@ -119,8 +113,7 @@ bool read_string(View view, std::string& value, Problems& problems) {
     problems.wrong_type("字符串", "a string");
     return false;
   }
-  value = *read;
-  return true;
+  return parse_string(*read, value, problems);
 }
 
 bool read_number(View view, double& value, Problems& problems) {
@@ -177,6 +170,20 @@ bool parse_bool(std::string_view text, bool& value, Problems& problems) {
     problems.wrong_type("布尔值（true 或 false）", "a boolean (true or false)");
     return false;
   }
+  return true;
+}
+
+bool parse_string(std::string_view text, std::string& value, Problems& problems) {
+  // No name, address or message holds a NUL; stores and engines cut or refuse the text there.
+  if (text.find('\0') != std::string_view::npos) {
+    problems.add({"不应含有 NUL 字符", "Must not contain a NUL character"});
+    return false;
+  }
+  if (!is_utf8(text)) {
+    problems.add({"应为有效的 UTF-8 文本", "Must be valid UTF-8 text"});
+    return false;
+  }
+  value = text;
   return true;
 }
 

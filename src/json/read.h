@@ -17,7 +17,7 @@ namespace berth::json {
 ///
 /// A member is required unless it is a std::optional or its rules say `has_default` (see json/fields.h); null
 /// and absence both make an optional empty, while `optional<optional<U>>` tells them apart (absent: empty; null:
-/// an empty inner). Unknown members are ignored; of repeated ones the last counts.
+/// an empty inner). Unknown members are ignored; of repeated ones the last counts. Strings with a NUL are refused.
 /// Errors: malformed "json.malformed" if it is no JSON; too_large "json.too_large"; else invalid_argument
 /// "request.invalid" with one FieldError per bad value, all of them at once (at most 100), under dotted paths
 /// ("rules.0.port"); "body" where the whole text is of the wrong kind.
@@ -73,6 +73,7 @@ bool read_signed(View view, std::int64_t min, std::int64_t max, std::int64_t& va
 bool read_unsigned(View view, std::uint64_t max, std::uint64_t& value, Problems& problems);
 
 bool parse_bool(std::string_view text, bool& value, Problems& problems);
+bool parse_string(std::string_view text, std::string& value, Problems& problems);
 bool parse_number(std::string_view text, double& value, Problems& problems);
 bool parse_signed(std::string_view text, std::int64_t min, std::int64_t max, std::int64_t& value, Problems& problems);
 bool parse_unsigned(std::string_view text, std::uint64_t max, std::uint64_t& value, Problems& problems);
@@ -114,6 +115,18 @@ bool convert_integer(T& value, ReadSigned read_signed, ReadUnsigned read_unsigne
   return true;
 }
 
+/// Refuses what a float cannot hold.
+template <class T>
+bool narrow(double wide, T& value, Problems& problems) {
+  using Limits = std::numeric_limits<T>;
+  if (wide < static_cast<double>(Limits::lowest()) || wide > static_cast<double>(Limits::max())) {
+    problems.out_of_range(Limits::lowest(), Limits::max());
+    return false;
+  }
+  value = static_cast<T>(wide);
+  return true;
+}
+
 template <class T>
 void read_scalar(View view, T& value, const FieldRules* rules, Problems& problems) {
   bool good = false;
@@ -121,8 +134,7 @@ void read_scalar(View view, T& value, const FieldRules* rules, Problems& problem
     good = read_bool(view, value, problems);
   } else if constexpr (std::is_floating_point_v<T>) {
     double wide = 0;
-    good = read_number(view, wide, problems);
-    value = static_cast<T>(wide);
+    good = read_number(view, wide, problems) && narrow(wide, value, problems);
   } else if constexpr (std::is_same_v<T, std::string>) {
     good = read_string(view, value, problems);
   } else {
@@ -259,25 +271,15 @@ void read(View view, T& value, const FieldRules* rules, Problems& problems) {
 }
 
 template <class T>
-void parse_text(std::string_view text, T& value, const FieldRules& rules, Problems& problems) {
-  bool good = true;
-  if constexpr (kIsOptional<T>) {
-    return parse_text(text, value.emplace(), rules, problems);
-  } else if constexpr (kIsId<T>) {
-    std::remove_cvref_t<decltype(value.value())> held{};
-    parse_text(text, held, rules, problems);
-    value = T(std::move(held));
-    return;
-  } else if constexpr (DescribedEnum<T>) {
-    return read_enum(text, value, problems);
-  } else if constexpr (std::is_same_v<T, bool>) {
+void parse_scalar(std::string_view text, T& value, const FieldRules& rules, Problems& problems) {
+  bool good = false;
+  if constexpr (std::is_same_v<T, bool>) {
     good = parse_bool(text, value, problems);
   } else if constexpr (std::is_floating_point_v<T>) {
     double wide = 0;
-    good = parse_number(text, wide, problems);
-    value = static_cast<T>(wide);
+    good = parse_number(text, wide, problems) && narrow(wide, value, problems);
   } else if constexpr (std::is_same_v<T, std::string>) {
-    value = text;
+    good = parse_string(text, value, problems);
   } else {
     static_assert(Integer<T>, "a query or a path holds single values and lists of them only");
     good = convert_integer(
@@ -285,6 +287,19 @@ void parse_text(std::string_view text, T& value, const FieldRules& rules, Proble
         [&](auto max, auto& wide) { return parse_unsigned(text, max, wide, problems); });
   }
   if (good) judge_leaf(value, &rules, problems);
+}
+
+template <class T>
+void parse_text(std::string_view text, T& value, const FieldRules& rules, Problems& problems) {
+  if constexpr (kIsId<T>) {
+    std::remove_cvref_t<decltype(value.value())> held{};
+    parse_scalar(text, held, rules, problems);
+    value = T(std::move(held));
+  } else if constexpr (DescribedEnum<T>) {
+    read_enum(text, value, problems);
+  } else {
+    parse_scalar(text, value, rules, problems);
+  }
 }
 
 template <class T>

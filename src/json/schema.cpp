@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "json/document.h"
 
 namespace berth::json {
@@ -15,15 +13,12 @@ std::string json_string(std::string_view text) {
   return out;
 }
 
-std::string bound_text(long double bound) {
-  if (bound == std::trunc(bound) && std::abs(bound) < 1e18L) {
-    return fmt::format("{}", static_cast<std::int64_t>(bound));
-  }
-  return to_json(static_cast<double>(bound));
-}
-
 /// Joins the words of a qualified type name, with or without the namespaces before each.
-std::string join_words(std::string_view qualified, bool whole) {
+std::string join_words(std::string_view type, bool whole) {
+  std::string qualified(type);
+  for (const std::string_view unnamed : {"{anonymous}::", "(anonymous namespace)::"}) {
+    while (qualified.find(unnamed) != std::string::npos) qualified.erase(qualified.find(unnamed), unnamed.size());
+  }
   std::string name;
   std::string word;
   const auto flush = [&] {
@@ -35,7 +30,7 @@ std::string join_words(std::string_view qualified, bool whole) {
     const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
     if (letter) {
       word.push_back(c);
-    } else if (qualified.substr(i, 2) == "::") {
+    } else if (qualified.compare(i, 2, "::") == 0) {
       if (whole) flush();
       word.clear();
       ++i;
@@ -73,9 +68,10 @@ Schema& Schema::set(std::string_view keyword, std::string json) {
 Schema& Schema::set_text(std::string_view keyword, std::string_view text) { return set(keyword, json_string(text)); }
 
 Schema& Schema::or_null() {
-  if (keywords_.empty()) return *this;
+  if (keywords_.empty() || nullable_) return *this;
+  nullable_ = true;
   if (std::string* type = find("type")) {
-    if (type->find("\"null\"") == std::string::npos) *type = fmt::format("[{},\"null\"]", *type);
+    *type = fmt::format("[{},\"null\"]", *type);
     if (std::string* values = find("enum")) values->insert(values->size() - 1, ",null");
     return *this;
   }
@@ -118,6 +114,11 @@ Schema& Schema::apply_to_member(const FieldRules& rules, Language language) {
     const auto json = text ? Result<Document>(internal_error("")) : Document::parse(example);
     set("examples", fmt::format("[{}]", json ? json->root().text() : json_string(example)));
   }
+  return *this;
+}
+
+Schema& Schema::set_default(const FieldRules& rules, std::string json) {
+  if (rules.keeps_default() && !rules.is_secret() && json != "null") set("default", std::move(json));
   return *this;
 }
 

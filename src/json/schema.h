@@ -34,6 +34,8 @@ class Schema {
   Schema& apply_to_leaf(const FieldRules* rules);
   /// Adds what a member's rules say of the member as a whole.
   Schema& apply_to_member(const FieldRules& rules, Language language);
+  /// Tells the initial value that an absent member keeps.
+  Schema& set_default(const FieldRules& rules, std::string json);
   std::string text() const;
 
   static Schema of_type(std::string_view type, std::string_view format = {});
@@ -44,6 +46,7 @@ class Schema {
   std::string* find(std::string_view keyword);
 
   std::vector<std::pair<std::string, std::string>> keywords_;
+  bool nullable_ = false;
 };
 
 /// "Page<berth::api::Instance>" as "Page_Instance": the last part of each name, joined.
@@ -156,7 +159,7 @@ std::string Schemas::component() {
     using Member = std::remove_cvref_t<decltype(initial.*D::pointer)>;
     const FieldRules& rules = table[index++];
     auto member = member_schema<Member>(rules);
-    if (rules.keeps_default() && !rules.is_secret()) member.set("default", to_json(initial.*D::pointer));
+    member.set_default(rules, to_json(initial.*D::pointer));
     properties.set(rules.name(), member.text());
     if (rules.mandatory()) {
       if (!required.empty()) required.push_back(',');
@@ -186,7 +189,7 @@ std::vector<ParameterSchema> Schemas::parameters() {
     using Value = typename detail::WithoutOptional<Member>::Type;
     const FieldRules& rules = table[index++];
     auto schema = member_schema<Value>(rules);
-    if (rules.keeps_default() && !rules.is_secret()) schema.set("default", to_json(initial.*D::pointer));
+    schema.set_default(rules, to_json(initial.*D::pointer));
     parameters.push_back({std::string(rules.name()), rules.mandatory(), schema.text(), description(rules)});
   });
   return parameters;

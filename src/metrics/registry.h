@@ -63,8 +63,8 @@ class Registry {
   Counter& counter(std::string_view name, std::string_view help, Labels labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, Labels labels = {});
   Histogram& histogram(std::string_view name, std::string_view help, Labels labels = {});
-  /// A gauge whose value is asked for when the text is written. `read` must be thread-safe and outlive
-  /// the registry's use.
+  /// A gauge whose value is asked for when the text is written; asking again replaces `read`, which must be
+  /// thread-safe, must not throw and must be callable as long as the text is written.
   void observe(std::string_view name, std::string_view help, Labels labels, std::function<double()> read);
 
   std::string text() const;
