@@ -153,7 +153,6 @@ Result<Secret> complete_connection_string(const Secret& given, std::chrono::mill
 }
 
 struct PostgresqlConnection::Native {
-  soci::postgresql_session_backend& backend;
   PGconn* handle;
 };
 
@@ -161,7 +160,7 @@ PostgresqlConnection::PostgresqlConnection(std::unique_ptr<soci::session> sessio
                                            StallGuard& guard)
     : Connection(std::move(session)), wait_(wait), guard_(guard) {
   auto& backend = static_cast<soci::postgresql_session_backend&>(*this->session().get_backend());
-  native_ = std::make_unique<Native>(Native{backend, backend.conn_});
+  native_ = std::make_unique<Native>(Native{backend.conn_});
 }
 
 PostgresqlConnection::~PostgresqlConnection() {
@@ -198,8 +197,12 @@ Result<void> PostgresqlConnection::configure() {
 Result<void> PostgresqlConnection::script(const std::string& sql) {
   const Call call(*this);
   try {
-    const soci::details::postgresql_result result(native_->backend, PQexec(native_->handle, sql.c_str()));
-    result.check_for_errors("Cannot run.");
+    // Not prepared, because only an unprepared text may hold several statements.
+    soci::statement once(session());
+    once.alloc();
+    once.prepare(sql, soci::details::st_one_time_query);
+    once.define_and_bind();
+    once.execute(true);
     return {};
   } catch (...) {
     return translate_current();
