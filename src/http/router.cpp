@@ -32,6 +32,10 @@ struct Router::Node {
 
   Node() { routes.fill(kNone); }
 
+  bool takes(Method method) const {
+    return method != Method::other && routes[static_cast<std::size_t>(method)] != kNone;
+  }
+
   bool ends_here() const {
     for (const std::size_t route : routes) {
       if (route != kNone) return true;
@@ -52,6 +56,13 @@ struct Router::Node {
     }
     return list;
   }
+};
+
+struct Router::Search {
+  Method method;
+  PathValues values;
+  const Node* other_method;
+  bool malformed;
 };
 
 Router::Router() : root_(std::make_unique<Node>()) {}
@@ -91,45 +102,44 @@ Result<void> Router::add(Method method, std::string_view pattern, std::size_t ro
   return {};
 }
 
-const Router::Node* Router::find_node(const Node& node, std::string_view rest, PathValues& values,
-                                      bool& malformed) {
-  if (rest.empty()) return node.ends_here() ? &node : nullptr;
+/// Walks towards the node of `path`. A node of the right path but without the method is remembered in `search` and
+/// the walk goes on: "/instances/actions" may be a literal for POST and still a name for GET.
+const Router::Node* Router::find_node(const Node& node, std::string_view rest, Search& search) {
+  if (rest.empty()) {
+    if (node.takes(search.method)) return &node;
+    if (search.other_method == nullptr && node.ends_here()) search.other_method = &node;
+    return nullptr;
+  }
   const std::string_view segment = take_segment(rest);
   if (const auto literal = node.literals.find(segment); literal != node.literals.end()) {
-    if (const Node* found = find_node(*literal->second, rest, values, malformed)) return found;
+    if (const Node* found = find_node(*literal->second, rest, search)) return found;
   }
   if (!node.named || segment.empty()) return nullptr;
   auto value = percent_decode(segment);
   if (!value) {
-    malformed = true;
+    search.malformed = true;
     return nullptr;
   }
-  values.emplace_back(node.name, std::move(*value));
-  if (const Node* found = find_node(*node.named, rest, values, malformed)) return found;
-  values.pop_back();
+  search.values.emplace_back(node.name, std::move(*value));
+  if (const Node* found = find_node(*node.named, rest, search)) return found;
+  search.values.pop_back();
   return nullptr;
 }
 
 Router::Match Router::find(Method method, std::string_view path) const {
   Match match;
-  bool malformed = false;
-  const Node* node = nullptr;
-  if (!path.empty() && path.front() == '/') {
-    node = find_node(*root_, path, match.values, malformed);
-  }
-  if (node == nullptr) {
-    match.kind = malformed ? Match::Kind::malformed : Match::Kind::unknown;
-    return match;
-  }
-  std::size_t route = method == Method::other ? kNone : node->routes[static_cast<std::size_t>(method)];
-  if (route == kNone && method == Method::head) route = node->routes[static_cast<std::size_t>(Method::get)];
-  if (route == kNone) {
+  Search search{method == Method::head ? Method::get : method, {}, nullptr, false};
+  const Node* node = path.starts_with('/') ? find_node(*root_, path, search) : nullptr;
+  if (node != nullptr) {
+    match.kind = Match::Kind::found;
+    match.route = node->routes[static_cast<std::size_t>(search.method)];
+    match.values = std::move(search.values);
+  } else if (search.other_method != nullptr) {
     match.kind = Match::Kind::wrong_method;
-    match.allow = node->allow();
-    return match;
+    match.allow = search.other_method->allow();
+  } else {
+    match.kind = search.malformed ? Match::Kind::malformed : Match::Kind::unknown;
   }
-  match.kind = Match::Kind::found;
-  match.route = route;
   return match;
 }
 

@@ -40,7 +40,8 @@ class Router {
 
  private:
   struct Node;
-  static const Node* find_node(const Node& node, std::string_view rest, PathValues& values, bool& malformed);
+  struct Search;
+  static const Node* find_node(const Node& node, std::string_view rest, Search& search);
 
   std::unique_ptr<Node> root_;
 };
