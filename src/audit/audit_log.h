@@ -44,12 +44,12 @@ struct Record {
 };
 
 struct Filter {
-  std::optional<UserId> user_id;
-  std::optional<std::string> action_prefix;
-  std::optional<std::string> resource_type;
-  std::optional<std::string> resource_id;
-  std::optional<Timestamp> from;
-  std::optional<Timestamp> until;
+  std::optional<UserId> user_id = std::nullopt;
+  std::optional<std::string> action_prefix = std::nullopt;
+  std::optional<std::string> resource_type = std::nullopt;
+  std::optional<std::string> resource_id = std::nullopt;
+  std::optional<Timestamp> from = std::nullopt;
+  std::optional<Timestamp> until = std::nullopt;
   std::int64_t limit = 50;   ///< 1 to 1000
   std::int64_t offset = 0;
 };
@@ -84,6 +84,8 @@ class AuditLog {
   Result<Verification> verify();
 
  private:
+  /// Checks the entries after those already checked; true if there may be more.
+  Result<bool> verify_batch(store::Transaction& transaction, std::string& previous, Verification& found) const;
   std::string hash_of(const Record& record, const std::string& previous) const;
 
   store::Database& database_;
