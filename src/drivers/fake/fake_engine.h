@@ -1,0 +1,153 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "compute/engine.h"
+#include "drivers/fake/dispatcher.h"
+#include "drivers/fake/faults.h"
+#include "drivers/fake/shell.h"
+
+namespace berth::drivers::fake {
+
+/// An engine in memory, for scale and for faults: every ability, instances that use CPU and traffic, events,
+/// and knobs for what goes wrong. Thread-safe.
+class FakeEngine final : public compute::InstanceEngine,
+                         public compute::SnapshotAbility,
+                         public compute::ImageAbility,
+                         public compute::TerminalAbility {
+ public:
+  struct Settings {
+    std::size_t instances = 0;               ///< made at the start: inst-00001 …, every tenth stopped
+    std::chrono::milliseconds latency{0};    ///< of every call
+    std::chrono::milliseconds work_time{0};  ///< that starting, stopping, creating and the like take
+    bool moving_counters = true;             ///< off: counters stay, so that nothing changes by itself
+    std::uint32_t host_cores = 4;
+  };
+
+  FakeEngine() : FakeEngine(Settings{}) {}
+  explicit FakeEngine(Settings settings);
+  ~FakeEngine() override;
+
+  /// The alias of an image that is there from the start.
+  static constexpr const char* kImage = "busybox";
+
+  Faults& faults() { return faults_; }
+
+  // What happens behind the caller's back, as if somebody used the engine's own tools. Events are reported.
+  // False if the instance is not there (or, to create, is there already).
+  bool create_outside(const std::string& name, bool start = true);
+  bool start_outside(const std::string& name);
+  bool stop_outside(const std::string& name);
+  bool freeze_outside(const std::string& name);
+  bool remove_outside(const std::string& name);
+  bool rename_outside(const std::string& name, const std::string& new_name);
+  bool set_counters(const std::string& name, const compute::InstanceCounters& counters);
+  bool set_owner(const std::string& name, const std::string& owner);
+  /// Reports an event for each instance although nothing changed.
+  void report_everything();
+
+  /// Ends the stream of events; what happens until it is there again is missed, then watchers hear of a gap.
+  void disconnect_events();
+  void reconnect_events();
+  /// Makes `still_working` say so for a handle, as for work that an earlier run of the caller began.
+  void keep_working(const std::string& handle, bool on);
+  /// A copy of an image, to be removed; yields its alias.
+  std::string add_image(const std::string& alias);
+
+  // compute::InstanceEngine
+  Result<compute::EngineInfo> info(Deadline deadline) override;
+  Result<std::vector<compute::Instance>> list(Deadline deadline) override;
+  Result<compute::Instance> get(const std::string& name, Deadline deadline) override;
+  Result<void> create(const compute::NewInstance& instance, const compute::EngineProgress& progress,
+                      Deadline deadline) override;
+  Result<void> start(const std::string& name, const compute::EngineProgress& progress, Deadline deadline) override;
+  Result<void> stop(const std::string& name, std::chrono::seconds grace, const compute::EngineProgress& progress,
+                    Deadline deadline) override;
+  Result<void> restart(const std::string& name, std::chrono::seconds grace,
+                       const compute::EngineProgress& progress, Deadline deadline) override;
+  Result<void> remove(const std::string& name, const compute::EngineProgress& progress, Deadline deadline) override;
+  Result<void> rename(const std::string& name, const std::string& new_name, Deadline deadline) override;
+  Result<void> update(const std::string& name, const compute::InstanceChange& change, Deadline deadline) override;
+  std::unique_ptr<compute::EngineWatch> watch(compute::EngineWatcher& watcher) override;
+  Result<bool> still_working(const std::string& handle, Deadline deadline) override;
+  compute::SnapshotAbility* snapshots() override { return this; }
+  compute::ImageAbility* images() override { return this; }
+  compute::TerminalAbility* terminals() override { return this; }
+
+  // compute::SnapshotAbility
+  Result<std::vector<compute::InstanceSnapshot>> list_snapshots(const std::string& instance,
+                                                                Deadline deadline) override;
+  Result<void> create_snapshot(const std::string& instance, const std::string& snapshot, bool stateful,
+                               const compute::EngineProgress& progress, Deadline deadline) override;
+  Result<void> restore_snapshot(const std::string& instance, const std::string& snapshot,
+                                const compute::EngineProgress& progress, Deadline deadline) override;
+  Result<void> remove_snapshot(const std::string& instance, const std::string& snapshot,
+                               const compute::EngineProgress& progress, Deadline deadline) override;
+
+  // compute::ImageAbility
+  Result<std::vector<compute::Image>> list_images(Deadline deadline) override;
+  Result<void> remove_image(const std::string& image, Deadline deadline) override;
+
+  // compute::TerminalAbility
+  Result<std::shared_ptr<compute::Terminal>> exec(const std::string& instance, const compute::ExecRequest& request,
+                                                  std::shared_ptr<compute::TerminalOutput> output,
+                                                  Deadline deadline) override;
+  Result<compute::ExecOutcome> run(const std::string& instance, const compute::ExecRequest& request,
+                                   Deadline deadline) override;
+  Result<std::shared_ptr<compute::Terminal>> console(const std::string& instance, compute::TerminalSize size,
+                                                     std::shared_ptr<compute::TerminalOutput> output,
+                                                     Deadline deadline) override;
+
+ private:
+  struct StoredSnapshot {
+    compute::InstanceSnapshot about;
+    compute::Instance state;
+  };
+  struct Stored {
+    compute::Instance instance;
+    std::size_t number = 0;                 ///< decides addresses and appetite
+    Instant running_since{};
+    std::vector<StoredSnapshot> snapshots;
+    std::vector<std::weak_ptr<EchoTerminal>> terminals;
+  };
+  class Watch;
+  class Work;
+
+  Stored& add(const std::string& name);
+  Stored* find(const std::string& name);
+  Result<Stored*> need(const std::string& name);
+  Result<Stored*> need_running(const std::string& name);
+  void set_running(Stored& stored);
+  void set_stopped(Stored& stored);
+  compute::Instance read(const Stored& stored) const;
+  void report(compute::EngineEvent event);
+  void report_changed(const std::string& name) { report({compute::EngineEvent::Kind::changed, name, {}}); }
+  void report_gap();
+  /// Waits as the engine's work does, under a handle of its own.
+  Result<void> work(const compute::EngineProgress& progress, const char* stage, Deadline deadline);
+
+  const Settings settings_;
+  Faults faults_;
+  std::shared_ptr<Dispatcher> terminals_dispatcher_ = std::make_shared<Dispatcher>();
+  Dispatcher events_dispatcher_;
+
+  std::mutex watchers_mutex_;               ///< held while a watcher is called
+  std::map<std::uint64_t, compute::EngineWatcher*> watchers_;
+  std::uint64_t last_watcher_ = 0;
+
+  std::mutex mutex_;
+  std::map<std::string, Stored> instances_;
+  std::vector<compute::Image> images_;
+  std::set<std::string> working_;
+  std::size_t last_number_ = 0;
+  std::uint64_t last_handle_ = 0;
+  bool events_connected_ = true;
+};
+
+}  // namespace berth::drivers::fake
