@@ -59,7 +59,7 @@ Result<IssuedApiKey> StoreIdentityService::create_key(UserId owner, const NewApi
                       .secret = Secret(text)};
   wipe(text);
   issued.key.scope = BERTH_TRY(database_.write([&](store::Transaction& transaction) -> Result<std::vector<std::string>> {
-    const Account account = BERTH_TRY(lock_account(transaction, owner));
+    const Account account = BERTH_TRY(require_account(transaction, owner));
     std::vector<FieldError> useless;
     check_scope_grants(key.scope, account.user.role, useless);
     if (!useless.empty()) return refuse_fields(std::move(useless));
@@ -92,7 +92,7 @@ Result<IssuedApiKey> StoreIdentityService::create_key(UserId owner, const NewApi
 
 Result<std::vector<ApiKey>> StoreIdentityService::list_keys(UserId owner) const {
   return database_.read([&](store::Transaction& transaction) -> Result<std::vector<ApiKey>> {
-    const auto account = BERTH_TRY(find_account(transaction, owner, Lock::none));
+    const auto account = BERTH_TRY(find_account(transaction, owner));
     if (!account) return user_not_found();
     std::vector<ApiKey> keys;
     auto present = BERTH_TRY(keys_of(transaction, owner));
@@ -106,7 +106,7 @@ Result<std::vector<ApiKey>> StoreIdentityService::list_keys(UserId owner) const 
 
 Result<void> StoreIdentityService::delete_key(UserId owner, std::string_view key_id, const audit::Origin& origin) {
   BERTH_CHECK(database_.write([&](store::Transaction& transaction) -> Result<void> {
-    const Account account = BERTH_TRY(lock_account(transaction, owner));
+    const Account account = BERTH_TRY(require_account(transaction, owner));
     const auto present = BERTH_TRY(keys_of(transaction, owner));
     const auto found = std::ranges::find_if(present, [&](const KeyRecord& record) { return record.key.id == key_id; });
     if (found == present.end()) return key_not_found();

@@ -39,10 +39,10 @@ struct NewUser {
 };
 
 struct UserChange {
-  std::optional<std::string> email;
-  std::optional<Secret> password;   ///< also ends all sessions of the user
-  std::optional<Role> role;
-  std::optional<bool> enabled;      ///< false also ends all sessions
+  std::optional<std::string> email = std::nullopt;
+  std::optional<Secret> password = std::nullopt;  ///< also ends all sessions of the user
+  std::optional<Role> role = std::nullopt;
+  std::optional<bool> enabled = std::nullopt;     ///< false also ends all sessions
 };
 
 struct UserPage {
@@ -73,7 +73,7 @@ struct ApiKey {
 struct NewApiKey {
   std::string name;                       ///< 1 to 64 characters, unique per owner
   std::vector<std::string> scope = {"*"};
-  std::optional<Timestamp> expires_at;
+  std::optional<Timestamp> expires_at = std::nullopt;
 };
 
 struct IssuedApiKey {

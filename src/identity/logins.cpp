@@ -57,7 +57,7 @@ Result<StoreIdentityService::Verdict> StoreIdentityService::settle(store::Transa
   if (!check.right) {
     return refuse_attempt(transaction, check, action, "password", bad_credentials(), origin, now);
   }
-  const auto present = BERTH_TRY(find_account(transaction, check.account->user.id, Lock::row));
+  const auto present = BERTH_TRY(find_account(transaction, check.account->user.id));
   if (!present || present->password_hash != check.account->password_hash) {
     return refuse_attempt(transaction, check, action, "password", bad_credentials(), origin, now);
   }
@@ -72,7 +72,7 @@ Result<StoreIdentityService::Verdict> StoreIdentityService::settle_second_factor
                                                                                  std::string_view otp,
                                                                                  const audit::Origin& origin,
                                                                                  Timestamp now) {
-  const Account account = BERTH_TRY(lock_account(transaction, check.account->user.id));
+  const Account account = BERTH_TRY(require_account(transaction, check.account->user.id));
   if (!account.user.totp_enabled) return Verdict{std::nullopt, std::nullopt, account.user};
   if (otp.empty()) {
     // Not a guess, so it is not counted: clients ask for the code only once they are told to.
@@ -145,7 +145,7 @@ Result<void> StoreIdentityService::change_password(UserId id, const Secret& old_
                                                    const audit::Origin& origin) {
   const Timestamp now = clock_.now();
   auto account = BERTH_TRY(database_.read(
-      [&](store::Transaction& transaction) { return find_account(transaction, id, Lock::none); }));
+      [&](store::Transaction& transaction) { return find_account(transaction, id); }));
   if (!account) return user_not_found();
   const std::string username = account->user.username;
   std::vector<FieldError> refused;

@@ -32,7 +32,7 @@ Result<TotpEnrolment> StoreIdentityService::begin_totp(UserId id, const audit::O
   wipe(bytes);
   const Timestamp now = clock_.now();
   const User user = BERTH_TRY(database_.write([&](store::Transaction& transaction) -> Result<User> {
-    const Account account = BERTH_TRY(lock_account(transaction, id));
+    const Account account = BERTH_TRY(require_account(transaction, id));
     if (account.user.totp_enabled) return already_enabled();
     BERTH_CHECK(transaction.execute(
         "UPDATE users SET totp_secret = :secret, totp_last_step = 0, updated_at = :now WHERE id = :id",
@@ -50,7 +50,7 @@ Result<TotpEnrolment> StoreIdentityService::begin_totp(UserId id, const audit::O
 Result<void> StoreIdentityService::confirm_totp(UserId id, std::string_view code, const audit::Origin& origin) {
   const Timestamp now = clock_.now();
   BERTH_CHECK(database_.write([&](store::Transaction& transaction) -> Result<void> {
-    const Account account = BERTH_TRY(lock_account(transaction, id));
+    const Account account = BERTH_TRY(require_account(transaction, id));
     if (account.user.totp_enabled) return already_enabled();
     if (!account.sealed_totp) {
       return Error(ErrorCode::conflict, "totp.not_begun",
@@ -72,7 +72,7 @@ Result<void> StoreIdentityService::confirm_totp(UserId id, std::string_view code
 Result<void> StoreIdentityService::disable_totp(UserId id, const audit::Origin& origin) {
   const Timestamp now = clock_.now();
   BERTH_CHECK(database_.write([&](store::Transaction& transaction) -> Result<void> {
-    const Account account = BERTH_TRY(lock_account(transaction, id));
+    const Account account = BERTH_TRY(require_account(transaction, id));
     if (!account.sealed_totp) {
       return Error(ErrorCode::conflict, "totp.not_enabled",
                    {"两步验证未启用", "Two-step verification is not on"});

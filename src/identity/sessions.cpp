@@ -64,7 +64,7 @@ Result<StoreIdentityService::Verdict> StoreIdentityService::settle_refresh(store
       {{"hash", hash}}));
   if (rows.empty()) return invalid_credential("no such refresh token");
   const auto& row = rows.front();
-  const Account account = BERTH_TRY(lock_account(transaction, UserId(row.integer("user_id"))));
+  const Account account = BERTH_TRY(require_account(transaction, UserId(row.integer("user_id"))));
   session.id = row.text("session_id");
   if (!row.is_null("revoked_at") || !account.user.enabled) return revoked_credential();
 
@@ -111,7 +111,7 @@ Result<Tokens> StoreIdentityService::renew(const Principal& principal, const aud
   const Timestamp now = clock_.now();
   const Session session{principal.session_id, "", now + settings_.refresh_lifetime};
   const User user = BERTH_TRY(database_.write([&](store::Transaction& transaction) -> Result<User> {
-    const auto account = BERTH_TRY(find_account(transaction, principal.user_id, Lock::row));
+    const auto account = BERTH_TRY(find_account(transaction, principal.user_id));
     if (!account || !account->user.enabled) return revoked_credential();
     const std::int64_t alive = BERTH_TRY(transaction.execute(
         "UPDATE sessions SET expires_at = :expires WHERE id = :id AND user_id = :user AND revoked_at IS NULL AND "
@@ -163,7 +163,7 @@ Result<void> StoreIdentityService::revoke_token(const Principal& principal, cons
 Result<void> StoreIdentityService::logout_everywhere(UserId id, const audit::Origin& origin) {
   const Timestamp now = clock_.now();
   BERTH_CHECK(database_.write([&](store::Transaction& transaction) -> Result<void> {
-    const Account account = BERTH_TRY(lock_account(transaction, id));
+    const Account account = BERTH_TRY(require_account(transaction, id));
     BERTH_CHECK(end_sessions(transaction, id, now));
     BERTH_CHECK(record(transaction, origin, "auth.logout_everywhere", account.user,
                        {{"username", account.user.username}}));

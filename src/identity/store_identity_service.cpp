@@ -76,6 +76,7 @@ StoreIdentityService::~StoreIdentityService() {
 Result<void> StoreIdentityService::start() {
   // Listening begins before the first reading: what changes in between is read twice rather than never.
   database_.listen([mailbox = mailbox_, node = node_](std::string_view channel, std::string_view payload) {
+    if (channel == store::Database::kMissedChannel) return mailbox->post_everything();
     if (channel != kChannel) return;
     const std::size_t space = payload.find(' ');
     if (payload.substr(0, space) == node) return;

@@ -64,7 +64,6 @@ Result<void> LoginThrottle::failed(store::Transaction& transaction, const Attemp
 
 Result<void> LoginThrottle::count(store::Transaction& transaction, const std::string& subject, std::int64_t free,
                                   Timestamp now) const {
-  // The first statement takes the row's lock and counts in one, so that failures at once are all counted.
   BERTH_CHECK(transaction.execute(
       "INSERT INTO login_throttle (subject, failures, last_failure_at, blocked_until) "
       "VALUES (:subject, 1, :now, 0) ON CONFLICT (subject) DO UPDATE SET "

@@ -9,9 +9,6 @@
 namespace berth::identity {
 namespace {
 
-constexpr std::string_view kUserById = "SELECT * FROM users WHERE id = :id";
-constexpr std::string_view kUserByIdLocked = "SELECT * FROM users WHERE id = :id FOR UPDATE";
-
 Account account_of(const store::Row& row) {
   return {.user = user_of(row),
           .password_hash = row.text("password_hash"),
@@ -54,9 +51,8 @@ User user_of(const store::Row& row) {
   return user;
 }
 
-Result<std::optional<Account>> find_account(store::Transaction& transaction, UserId id, Lock lock) {
-  const bool locked = lock == Lock::row && transaction.dialect() == store::Dialect::postgresql;
-  return first_account(BERTH_TRY(transaction.query(locked ? kUserByIdLocked : kUserById, {{"id", id}})));
+Result<std::optional<Account>> find_account(store::Transaction& transaction, UserId id) {
+  return first_account(BERTH_TRY(transaction.query("SELECT * FROM users WHERE id = :id", {{"id", id}})));
 }
 
 Result<std::optional<Account>> find_account(store::Transaction& transaction, std::string_view login) {
@@ -71,8 +67,8 @@ Result<std::optional<Account>> find_account(store::Transaction& transaction, std
   return std::optional<Account>();
 }
 
-Result<Account> lock_account(store::Transaction& transaction, UserId id) {
-  auto account = BERTH_TRY(find_account(transaction, id, Lock::row));
+Result<Account> require_account(store::Transaction& transaction, UserId id) {
+  auto account = BERTH_TRY(find_account(transaction, id));
   if (!account) return user_not_found();
   return std::move(*account);
 }
@@ -106,7 +102,7 @@ std::string scope_text(const std::vector<std::string>& scope) {
 }
 
 Result<std::optional<UserRecords>> load_user(store::Transaction& transaction, UserId id, Timestamp now) {
-  auto account = BERTH_TRY(find_account(transaction, id, Lock::none));
+  auto account = BERTH_TRY(find_account(transaction, id));
   if (!account) return std::optional<UserRecords>();
   UserRecords records{.user = std::move(account->user), .sessions = {}, .keys = BERTH_TRY(keys_of(transaction, id))};
   const auto sessions = BERTH_TRY(transaction.query(

@@ -20,17 +20,13 @@ struct Account {
   std::int64_t totp_last_step = 0;
 };
 
-/// Whether a read takes the row's lock until the end of the transaction. SQLite has one writer at a time, so
-/// there a write transaction holds every row anyway.
-enum class Lock { none, row };
-
 User user_of(const store::Row& row);
 
-Result<std::optional<Account>> find_account(store::Transaction& transaction, UserId id, Lock lock);
+Result<std::optional<Account>> find_account(store::Transaction& transaction, UserId id);
 /// By user name or e-mail address, without regard to case.
 Result<std::optional<Account>> find_account(store::Transaction& transaction, std::string_view login);
-/// As `find_account` with the lock; not_found "user.not_found" if there is none.
-Result<Account> lock_account(store::Transaction& transaction, UserId id);
+/// not_found "user.not_found" if there is none.
+Result<Account> require_account(store::Transaction& transaction, UserId id);
 
 ApiKey key_of(const store::Row& row);
 Result<std::vector<KeyRecord>> keys_of(store::Transaction& transaction, UserId owner);

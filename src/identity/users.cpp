@@ -45,11 +45,9 @@ std::string containing(std::string_view text) {
 }
 
 Error bad_page() {
-  return refuse_fields({{"limit", {"limit 应为 1 到 1000，offset 不能为负数，search 不能超过 254 字节",
-                                   "limit is 1 to 1000, offset not negative, search at most 254 bytes"}}});
+  return refuse_fields({{"limit", {"limit 应为 1 到 1000，offset 不能为负数，search 应为不超过 254 字节的文本",
+                                   "limit is 1 to 1000, offset not negative, search text of at most 254 bytes"}}});
 }
-
-bool is_enabled_admin(const User& user) { return user.enabled && user.role == Role::admin; }
 
 std::string names_of_changes(const UserChange& change) {
   std::string names;
@@ -125,11 +123,8 @@ Result<User> StoreIdentityService::create_user(const NewUser& user, const audit:
 }
 
 Result<void> StoreIdentityService::keep_an_admin(store::Transaction& transaction, UserId leaving) {
-  // PostgreSQL: two administrators who demote each other at once must not both find the other still there.
-  const bool locked = transaction.dialect() == store::Dialect::postgresql;
-  const auto admins = BERTH_TRY(transaction.query(
-      locked ? "SELECT id FROM users WHERE role = 'admin' AND enabled = 1 ORDER BY id FOR UPDATE"
-             : "SELECT id FROM users WHERE role = 'admin' AND enabled = 1 ORDER BY id"));
+  const auto admins =
+      BERTH_TRY(transaction.query("SELECT id FROM users WHERE role = 'admin' AND enabled = 1 LIMIT 2"));
   if (admins.size() == 1 && admins.front().integer("id") == leaving.value()) return last_admin();
   return {};
 }
@@ -139,7 +134,7 @@ Result<User> StoreIdentityService::apply_change(store::Transaction& transaction,
                                                 const audit::Origin& origin, Timestamp now) {
   const bool may_demote = (change.role && *change.role != Role::admin) || change.enabled == false;
   if (may_demote) BERTH_CHECK(keep_an_admin(transaction, id));
-  Account account = BERTH_TRY(lock_account(transaction, id));
+  Account account = BERTH_TRY(require_account(transaction, id));
   User& user = account.user;
   user.email = change.email.value_or(user.email);
   user.role = change.role.value_or(user.role);
@@ -185,7 +180,7 @@ Result<User> StoreIdentityService::update_user(UserId id, const UserChange& chan
 Result<void> StoreIdentityService::delete_user(UserId id, const audit::Origin& origin) {
   BERTH_CHECK(database_.write([&](store::Transaction& transaction) -> Result<void> {
     BERTH_CHECK(keep_an_admin(transaction, id));
-    const Account account = BERTH_TRY(lock_account(transaction, id));
+    const Account account = BERTH_TRY(require_account(transaction, id));
     // Sessions, refresh tokens and keys go with the user, by their foreign keys.
     BERTH_CHECK(transaction.execute("DELETE FROM users WHERE id = :id", {{"id", id}}));
     BERTH_CHECK(record(transaction, origin, "user.delete", account.user, {{"username", account.user.username}}));
@@ -197,7 +192,7 @@ Result<void> StoreIdentityService::delete_user(UserId id, const audit::Origin& o
 
 Result<User> StoreIdentityService::find_user(UserId id) const {
   const auto account = BERTH_TRY(database_.read(
-      [&](store::Transaction& transaction) { return find_account(transaction, id, Lock::none); }));
+      [&](store::Transaction& transaction) { return find_account(transaction, id); }));
   if (!account) return user_not_found();
   return account->user;
 }
@@ -211,7 +206,10 @@ Result<User> StoreIdentityService::find_user(std::string_view username_or_email)
 
 Result<UserPage> StoreIdentityService::list_users(std::string_view search, std::int64_t limit,
                                                   std::int64_t offset) const {
-  if (limit < 1 || limit > kMostListed || offset < 0 || search.size() > kLongestSearch) return bad_page();
+  if (limit < 1 || limit > kMostListed || offset < 0 || search.size() > kLongestSearch || !is_utf8(search) ||
+      search.find('\0') != std::string_view::npos) {
+    return bad_page();
+  }
   const std::string pattern = containing(without_case(search));
   return database_.read([&](store::Transaction& transaction) -> Result<UserPage> {
     UserPage page;
