@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
-#include <charconv>
 #include <ctime>
 
 namespace berth {
@@ -30,10 +28,12 @@ Error invalid_timestamp() {
 
 /// Reads exactly `digits` decimal digits from the front of `text` and removes them; -1 if there are none.
 int take_number(std::string_view& text, std::size_t digits) {
-  int value = 0;
   if (text.size() < digits) return -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + digits, value);
-  if (error != std::errc{} || end != text.data() + digits || value < 0) return -1;
+  int value = 0;
+  for (const char c : text.substr(0, digits)) {
+    if (c < '0' || c > '9') return -1;
+    value = value * 10 + (c - '0');
+  }
   text.remove_prefix(digits);
   return value;
 }
@@ -51,20 +51,11 @@ Clock& system_clock() {
   return clock;
 }
 
-struct ManualClock::State {
-  Timestamp start;
-  std::atomic<std::int64_t> passed_us{0};
-};
-
-ManualClock::ManualClock(Timestamp start) : state_(new State{start}) {}
-ManualClock::~ManualClock() { delete state_; }
-Timestamp ManualClock::now() const {
-  return state_->start + std::chrono::microseconds(state_->passed_us.load());
-}
+Timestamp ManualClock::now() const { return start_ + std::chrono::microseconds(passed_us_.load()); }
 Instant ManualClock::instant() const {
-  return Instant{} + std::chrono::hours(24) + std::chrono::microseconds(state_->passed_us.load());
+  return Instant{} + std::chrono::hours(24) + std::chrono::microseconds(passed_us_.load());
 }
-void ManualClock::advance(std::chrono::microseconds by) { state_->passed_us += by.count(); }
+void ManualClock::advance(std::chrono::microseconds by) { passed_us_ += by.count(); }
 
 std::string format_utc(Timestamp time) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();

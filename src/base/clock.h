@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -27,15 +29,14 @@ Clock& system_clock();
 /// A clock that stands still until it is moved. Both of its times move together.
 class ManualClock : public Clock {
  public:
-  explicit ManualClock(Timestamp start);
-  ~ManualClock() override;
+  explicit ManualClock(Timestamp start) : start_(start) {}
   Timestamp now() const override;
   Instant instant() const override;
   void advance(std::chrono::microseconds by);
 
  private:
-  struct State;
-  State* state_;
+  Timestamp start_;
+  std::atomic<std::int64_t> passed_us_{0};
 };
 
 /// "2026-01-23T11:30:00Z", RFC 3339, whole seconds.
@@ -49,8 +50,10 @@ Result<Timestamp> parse_timestamp(std::string_view text);
 /// A value; `remaining` is never negative.
 class Deadline {
  public:
+  /// A wait beyond a hundred years is as long as that.
   static Deadline after(std::chrono::milliseconds wait) {
-    return Deadline(std::chrono::steady_clock::now() + wait);
+    constexpr std::chrono::milliseconds kForever = std::chrono::hours(24 * 365 * 100);
+    return Deadline(std::chrono::steady_clock::now() + (wait < kForever ? wait : kForever));
   }
   explicit Deadline(Instant at) : at_(at) {}
   Instant at() const { return at_; }

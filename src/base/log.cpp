@@ -5,10 +5,12 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <array>
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
+
+#include "base/encoding.h"
 
 namespace berth::log {
 namespace {
@@ -18,13 +20,20 @@ Settings current;
 std::atomic<Level> threshold{Level::warning};
 std::shared_ptr<spdlog::logger> logger;  // guarded by configure_mutex; read through `shared_logger`
 
-std::shared_ptr<spdlog::logger> make_logger(const Settings& settings) {
-  spdlog::sink_ptr sink;
-  if (settings.file.empty()) {
-    sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  } else {
-    sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(settings.file);
+/// The sink of the settings; standard error if its file cannot be opened, and then `problem` says why.
+spdlog::sink_ptr make_sink(const Settings& settings, std::string& problem) {
+  if (!settings.file.empty()) {
+    try {
+      return std::make_shared<spdlog::sinks::basic_file_sink_mt>(settings.file);
+    } catch (const spdlog::spdlog_ex& exception) {
+      problem = exception.what();
+    }
   }
+  return std::make_shared<spdlog::sinks::stderr_sink_mt>();
+}
+
+std::shared_ptr<spdlog::logger> make_logger(const Settings& settings, std::string& problem) {
+  spdlog::sink_ptr sink = make_sink(settings, problem);
   auto made = std::make_shared<spdlog::logger>("berth", std::move(sink));
   made->set_level(spdlog::level::debug);
   made->flush_on(spdlog::level::warn);
@@ -37,7 +46,8 @@ std::shared_ptr<spdlog::logger> make_logger(const Settings& settings) {
 
 std::shared_ptr<spdlog::logger> shared_logger(Format& format) {
   const std::lock_guard lock(configure_mutex);
-  if (!logger) logger = make_logger(current);
+  std::string problem;
+  if (!logger) logger = make_logger(current, problem);
   format = current.format;
   return logger;
 }
@@ -69,6 +79,14 @@ void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
 }
 
+/// Readers of the log may refuse it as a whole for one byte that is no UTF-8.
+std::string valid_utf8(std::string text) {
+  if (!is_utf8(text)) {
+    std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
+  }
+  return text;
+}
+
 /// One line stays one line: a value from outside must not forge another entry.
 std::string single_line(std::string_view text) {
   std::string line;
@@ -87,49 +105,19 @@ std::string single_line(std::string_view text) {
   return line;
 }
 
-bool ends_value(char c) {
-  return c == ' ' || c == '"' || c == '\'' || c == ',' || c == '&' || c == '}' || c == ')' || c == ';' ||
-         c == '\n' || c == '\r';
-}
-
 }  // namespace
 
-std::string redact(std::string_view message) {
-  // Each mark is followed by the value to hide; what is compared is lower case.
-  static constexpr std::array<std::string_view, 12> kMarks = {
-      "bearer ",     "password=",   "password\":\"", "token=",        "token\":\"",      "secret=",
-      "secret\":\"", "x-api-key: ", "api_key=",      "api_key\":\"",  "private_key\":\"", "otp\":\""};
-  std::string lower(message);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  std::string out;
-  out.reserve(message.size());
-  std::size_t at = 0;
-  while (at < message.size()) {
-    bool hidden = false;
-    for (const auto mark : kMarks) {
-      if (lower.compare(at, mark.size(), mark) != 0) continue;
-      out.append(message.substr(at, mark.size()));
-      at += mark.size();
-      const std::size_t start = at;
-      while (at < message.size() && !ends_value(message[at])) ++at;
-      if (at > start) out += "[redacted]";
-      hidden = true;
-      break;
-    }
-    if (!hidden) out.push_back(message[at++]);
-  }
-  return out;
-}
-
 void configure(const Settings& settings) {
-  auto made = make_logger(settings);
-  const std::lock_guard lock(configure_mutex);
-  if (logger) logger->flush();
-  logger = std::move(made);
-  current = settings;
-  threshold = settings.level;
+  std::string problem;
+  auto made = make_logger(settings, problem);
+  {
+    const std::lock_guard lock(configure_mutex);
+    if (logger) logger->flush();
+    logger = std::move(made);
+    current = settings;
+    threshold = settings.level;
+  }
+  if (!problem.empty()) error("log", "logging to standard error instead: {}", problem);
 }
 
 void reopen() {
@@ -155,9 +143,9 @@ void write(Level level, std::string_view part, std::string_view message) {
   std::string line;
   if (format == Format::json) {
     line = fmt::format(R"("level":"{}","part":"{}","message":)", level_name(level), part);
-    append_json_string(line, redact(message));
+    append_json_string(line, valid_utf8(redact(message)));
   } else {
-    line = fmt::format("{:<7} {:<10} {}", level_name(level), part, single_line(redact(message)));
+    line = fmt::format("{:<7} {:<10} {}", level_name(level), part, single_line(valid_utf8(redact(message))));
   }
   target->log(level >= Level::warning ? spdlog::level::warn : spdlog::level::info, line);
 }

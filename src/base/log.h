@@ -18,7 +18,8 @@ struct Settings {
   std::string file;
 };
 
-/// Sets up logging for the process. May be called again (SIGHUP). Until then warnings go to standard error.
+/// Sets up logging for the process. May be called again (SIGHUP). Until then warnings go to standard error;
+/// so does everything if the file cannot be opened.
 void configure(const Settings& settings);
 /// Reopens the log file after it was rotated.
 void reopen();
@@ -30,7 +31,8 @@ bool enabled(Level level);
 /// passwords are replaced before anything is written. Thread-safe.
 void write(Level level, std::string_view part, std::string_view message);
 
-/// Replaces bearer tokens, API keys and password-like values in `message`; what `write` does to each line.
+/// Replaces tokens, API keys, private keys, passwords in URLs and the values of names that tell of a secret
+/// ("root_password=…", "Authorization: …"); what `write` does to each line.
 std::string redact(std::string_view message);
 
 template <class... Args>

@@ -6,24 +6,42 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
 namespace berth {
+namespace {
+
+constexpr std::size_t kLongestSecret = 65536;
+
+struct File {
+  explicit File(int opened) : descriptor(opened) {}
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() {
+    if (descriptor >= 0) ::close(descriptor);
+  }
+  const int descriptor;
+};
+
+}  // namespace
 
 void wipe(std::string& text) {
-  if (!text.empty()) sodium_memzero(text.data(), text.size());
+  // Up to the capacity: what was shortened or moved away may have left bytes behind the end.
+  text.resize(text.capacity());
+  sodium_memzero(text.data(), text.size());
   text.clear();
 }
 
-Secret::Secret(std::string value) : value_(value) { wipe(value); }
-Secret::Secret(Secret&& other) noexcept : value_(other.value_) { wipe(other.value_); }
+Secret::Secret(std::string value) : value_(std::move(value)) { wipe(value); }
+Secret::Secret(Secret&& other) noexcept : value_(std::move(other.value_)) { wipe(other.value_); }
 Secret::Secret(const Secret& other) = default;
 
 Secret& Secret::operator=(Secret&& other) noexcept {
   if (this != &other) {
     wipe(value_);
-    value_ = other.value_;
+    value_ = std::move(other.value_);
     wipe(other.value_);
   }
   return *this;
@@ -45,31 +63,39 @@ bool Secret::matches(std::string_view other) const {
 
 Result<Secret> read_secret_file(const std::string& path) {
   const auto unreadable = [&](std::string_view what) {
-    return Error(ErrorCode::unavailable, "secret.unreadable",
-                 {fmt::format("无法读取密钥文件 {}", path), fmt::format("Cannot read the secret file {}", path)})
-        .with_detail(std::string(what));
+    return Error(ErrorCode::unavailable, "secret.unreadable", {"无法读取密钥文件", "Cannot read a secret file"})
+        .with_detail(fmt::format("{}: {}", path, what));
   };
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return unreadable(std::strerror(errno));
+  // Without O_NONBLOCK a pipe under that name would hold up the start.
+  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (file.descriptor < 0) return unreadable(std::strerror(errno));
   struct stat status{};
-  if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
-    ::close(file);
-    return unreadable("not a regular file");
-  }
+  if (::fstat(file.descriptor, &status) != 0) return unreadable(std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) return unreadable("not a regular file");
   if ((status.st_mode & 077) != 0) {
-    ::close(file);
     return Error(ErrorCode::conflict, "secret.mode",
-                 {fmt::format("密钥文件 {} 的权限必须是 0600", path),
-                  fmt::format("The secret file {} must have mode 0600", path)});
+                 {"密钥文件的权限必须是 0600", "A secret file must have mode 0600"})
+        .with_detail(fmt::format("{}: mode {:04o}", path, status.st_mode & 07777));
   }
-  std::string content(static_cast<std::size_t>(std::min<off_t>(status.st_size, 65536)), '\0');
-  const ssize_t got = ::read(file, content.data(), content.size());
-  const int read_errno = errno;
-  ::close(file);
-  if (got < 0) return unreadable(std::strerror(read_errno));
-  content.resize(static_cast<std::size_t>(got));
-  while (!content.empty() && (content.back() == '\n' || content.back() == '\r')) content.pop_back();
-  Secret secret(content);
+  std::string content(kLongestSecret + 1, '\0');
+  std::size_t size = 0;
+  while (size < content.size()) {
+    const ssize_t got = ::read(file.descriptor, content.data() + size, content.size() - size);
+    if (got == 0) break;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      const int reason = errno;
+      wipe(content);
+      return unreadable(std::strerror(reason));
+    }
+    size += static_cast<std::size_t>(got);
+  }
+  if (size > kLongestSecret) {
+    wipe(content);
+    return unreadable("longer than 64 KiB");
+  }
+  while (size > 0 && (content[size - 1] == '\n' || content[size - 1] == '\r')) --size;
+  Secret secret(content.substr(0, size));
   wipe(content);
   return secret;
 }

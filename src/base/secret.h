@@ -29,11 +29,12 @@ class Secret {
   std::string value_;
 };
 
-/// Overwrites the bytes of `text` in a way that the compiler keeps.
+/// Overwrites the bytes of `text`, up to its capacity, in a way that the compiler keeps, and empties it.
 void wipe(std::string& text);
 
-/// Reads a secret from a file; trailing line ends are dropped. The file must be a regular file that neither
-/// group nor others can read. Errors: unavailable "secret.unreadable", conflict "secret.mode".
+/// Reads a secret from a file of at most 64 KiB; trailing line ends are dropped. The file must be a regular
+/// file that neither group nor others can read. Errors: unavailable "secret.unreadable", conflict
+/// "secret.mode"; the path is in the detail.
 Result<Secret> read_secret_file(const std::string& path);
 
 }  // namespace berth

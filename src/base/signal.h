@@ -9,7 +9,8 @@
 namespace berth {
 
 /// Tells subscribers of something that happened. Callbacks run on the thread that emits, in order of
-/// subscription, and must be short and must not subscribe or unsubscribe. Thread-safe.
+/// subscription, and must be short and must not emit, subscribe or unsubscribe here. Outlives its subscriptions.
+/// Thread-safe.
 template <class... Args>
 class Signal {
  public:

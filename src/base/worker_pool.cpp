@@ -17,15 +17,15 @@ WorkerPool::WorkerPool(Settings settings) : settings_(std::move(settings)) {
 }
 
 WorkerPool::~WorkerPool() {
+  // Destroyed without the lock: what a task holds may ask this pool something as it goes.
+  std::deque<std::move_only_function<void()>> dropped;
   {
     const std::lock_guard lock(mutex_);
     state_ = State::stopped;
-    queue_.clear();
+    dropped.swap(queue_);
   }
-  ready_.notify_all();
-  for (auto& thread : threads_) {
-    if (thread.joinable()) thread.join();
-  }
+  dropped.clear();
+  join();
 }
 
 bool WorkerPool::submit(std::move_only_function<void()> task) {
@@ -43,7 +43,12 @@ void WorkerPool::drain() {
     const std::lock_guard lock(mutex_);
     if (state_ == State::open) state_ = State::draining;
   }
+  join();
+}
+
+void WorkerPool::join() {
   ready_.notify_all();
+  const std::lock_guard lock(join_mutex_);
   for (auto& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
@@ -68,6 +73,8 @@ void WorkerPool::run() {
       task();
     } catch (const std::exception& exception) {
       log::error("worker", "a task of pool {} threw: {}", settings_.name, exception.what());
+    } catch (...) {
+      log::error("worker", "a task of pool {} threw something that is no exception", settings_.name);
     }
     task = nullptr;
     lock.lock();

@@ -11,7 +11,7 @@
 namespace berth {
 
 /// A fixed number of threads over a bounded queue. Each engine has one of its own, so that a hung engine
-/// holds up nobody else. Thread-safe.
+/// holds up nobody else. What a task throws is logged and ends that task alone. Thread-safe.
 class WorkerPool {
  public:
   struct Settings {
@@ -33,12 +33,14 @@ class WorkerPool {
 
   /// Queues a task; false if the queue is full or the pool is stopping, and then the task was not taken.
   [[nodiscard]] bool submit(std::move_only_function<void()> task);
-  /// Takes no more tasks, runs what is queued, joins the threads. Idempotent.
+  /// Takes no more tasks, runs what is queued, joins the threads. Idempotent; a second caller waits too. Not
+  /// to be called by a task.
   void drain();
   Usage usage() const;
 
  private:
   void run();
+  void join();
 
   Settings settings_;
   mutable std::mutex mutex_;
@@ -46,6 +48,7 @@ class WorkerPool {
   std::deque<std::move_only_function<void()>> queue_;
   std::size_t busy_ = 0;
   enum class State { open, draining, stopped } state_ = State::open;
+  std::mutex join_mutex_;
   std::vector<std::thread> threads_;
 };
 
