@@ -40,8 +40,9 @@ struct Listener {
   std::mutex tls_mutex;
   TlsContextPointer tls;
 
-  ~Listener() {
-    if (socket >= 0) ::close(socket);
+  ~Listener() { close_socket(); }
+  void close_socket() {
+    if (socket >= 0) ::close(std::exchange(socket, -1));
   }
   TlsContextPointer tls_context() {
     const std::lock_guard lock(tls_mutex);
@@ -207,6 +208,8 @@ class BeastServer final : public Server {
       }
       thread.begin_drain();
     });
+    // The kernel would go on accepting for a socket that is open anywhere.
+    for (auto& listener : listeners_) listener->close_socket();
     while (state_.connections.load() > 0 && !deadline.expired()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
