@@ -49,6 +49,8 @@ Error timed_out() {
                Text{"等待应答超时", "no answer within the time allowed"});
 }
 
+Error stopped() { return Error(ErrorCode::cancelled, "http.stopped", Text{"正在关闭", "shutting down"}); }
+
 struct Address {
   bool tls = false;
   std::string host;
@@ -176,6 +178,8 @@ class SessionBase : public WebSocketClient::Connection, public std::enable_share
                     Deadline deadline, Opened opened) = 0;
   /// Makes no further handler call, then ends the connection politely if `polite`, else at once.
   virtual void detach(bool polite) = 0;
+  /// Ends the connection, also one being made, at once; its handler hears it.
+  virtual void abort() = 0;
 };
 
 /// One connection. The queue is guarded by a mutex; everything else belongs to the I/O thread.
@@ -277,13 +281,18 @@ class Session final : public SessionBase {
 
   void detach(bool polite) override {
     handler_.reset();
-    if (opened_) return fail_open(Error(ErrorCode::cancelled, "http.stopped", Text{"正在关闭", "shutting down"}));
+    if (state_ == State::opening) return fail_open(stopped());
     if (state_ == State::ended) return;
     if (polite) {
       begin_close(websocket::close_code::normal, "");
     } else {
       end();
     }
+  }
+
+  void abort() override {
+    if (state_ == State::opening) return fail_open(stopped());
+    end();
   }
 
  private:
@@ -582,6 +591,7 @@ struct WebSocketClient::Impl {
   std::shared_ptr<Loop> loop;
   // On the I/O thread only. Weak: a session lives by its own pending work and its handle.
   std::set<std::weak_ptr<SessionBase>, std::owner_less<>> sessions;
+  bool stopping = false;
 
   void forget_ended() {
     std::erase_if(sessions, [](const auto& session) { return session.expired(); });
@@ -596,6 +606,15 @@ WebSocketClient::~WebSocketClient() {
   impl_->loop->end([this] {
     for (const auto& weak : impl_->sessions) {
       if (const auto session = weak.lock()) session->detach(false);
+    }
+  });
+}
+
+void WebSocketClient::stop() {
+  impl_->loop->run_and_wait([this] {
+    impl_->stopping = true;
+    for (const auto& weak : impl_->sessions) {
+      if (const auto session = weak.lock()) session->abort();
     }
   });
 }
@@ -616,6 +635,7 @@ Result<std::shared_ptr<WebSocketClient::Connection>> WebSocketClient::connect(
   std::promise<Result<void>> promise;
   auto outcome = promise.get_future();
   asio::post(loop->context(), [&] {
+    if (impl_->stopping) return promise.set_value(stopped());
     impl_->forget_ended();
     impl_->sessions.insert(session);
     session->open(endpoint, address, target, headers, deadline,

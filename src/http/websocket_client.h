@@ -38,6 +38,10 @@ class WebSocketClient {
                                               std::shared_ptr<WebSocketHandler> handler, Deadline deadline,
                                               std::chrono::milliseconds silence);
 
+  /// Ends every connection, also those being made (cancelled "http.stopped"), and makes no more. Handlers
+  /// hear on_close.
+  void stop();
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -1,0 +1,46 @@
+#include "drivers/lxd/snapshots.h"
+
+#include "drivers/lxd/decode.h"
+#include "drivers/lxd/operation.h"
+#include "drivers/lxd/request_body.h"
+#include "json/write.h"
+
+namespace berth::drivers::lxd {
+
+Result<std::vector<compute::InstanceSnapshot>> Snapshots::list_snapshots(const std::string& instance,
+                                                                         Deadline deadline) {
+  const Answer answer = BERTH_TRY(api_.get(instance_path(instance) + "/snapshots?recursion=1",
+                                           Subject::of_instance(instance), deadline));
+  if (!answer.metadata().is_array()) return nonsense("the snapshots are no list");
+  std::vector<compute::InstanceSnapshot> snapshots;
+  for (const auto& entry : answer.metadata().elements()) snapshots.push_back(BERTH_TRY(decode_snapshot(entry)));
+  return snapshots;
+}
+
+Result<void> Snapshots::create_snapshot(const std::string& instance, const std::string& snapshot, bool stateful,
+                                        const compute::EngineProgress& progress, Deadline deadline) {
+  const Subject subject = Subject::of_snapshot(instance, snapshot);
+  const Body body{{"name", snapshot}, {"stateful", stateful}};
+  const Answer started = BERTH_TRY(api_.call(http::Method::post, instance_path(instance) + "/snapshots",
+                                             json::to_json(body), subject, deadline));
+  return follow(api_, started, subject, progress, {.stage = "snapshot"}, deadline);
+}
+
+Result<void> Snapshots::restore_snapshot(const std::string& instance, const std::string& snapshot,
+                                         const compute::EngineProgress& progress, Deadline deadline) {
+  const Subject subject = Subject::of_snapshot(instance, snapshot);
+  const Body body{{"restore", snapshot}};
+  const Answer started =
+      BERTH_TRY(api_.call(http::Method::put, instance_path(instance), json::to_json(body), subject, deadline));
+  return follow(api_, started, subject, progress, {.stage = "restore"}, deadline);
+}
+
+Result<void> Snapshots::remove_snapshot(const std::string& instance, const std::string& snapshot,
+                                        const compute::EngineProgress& progress, Deadline deadline) {
+  const Subject subject = Subject::of_snapshot(instance, snapshot);
+  const Answer started =
+      BERTH_TRY(api_.call(http::Method::delete_, snapshot_path(instance, snapshot), {}, subject, deadline));
+  return follow(api_, started, subject, progress, {.stage = "remove snapshot"}, deadline);
+}
+
+}  // namespace berth::drivers::lxd
