@@ -50,7 +50,7 @@ class Connection {
   soci::session& session() { return *session_; }
   virtual std::unique_ptr<Statement> prepare(const std::string& sql) = 0;
   /// Turns the exception in flight, which SOCI or the standard library threw, into an Error. Rethrows bugs.
-  virtual Error translate_current() const = 0;
+  virtual Error translate_current() = 0;
   /// Called around everything that waits for the engine.
   virtual void call_begins() {}
   virtual void call_ends() noexcept {}

@@ -121,7 +121,9 @@ void GroupWriter::run_group() {
 }
 
 Result<void> GroupWriter::begin() {
-  // A connection that was lost while it was idle shows only now, so one is tried anew before giving up.
+  // A connection that was lost while it was idle shows only now, so one is tried anew before giving up; but not
+  // when it was given up because the server hung.
+  const auto deadline = std::chrono::steady_clock::now() + settings_.wait;
   for (int attempt = 1;; ++attempt) {
     if (!connection_) {
       connection_ = BERTH_TRY(connect_());
@@ -134,7 +136,7 @@ Result<void> GroupWriter::begin() {
       return begun;
     }
     connection_.reset();
-    if (attempt == 2) return begun;
+    if (attempt == 2 || std::chrono::steady_clock::now() >= deadline) return begun;
     metrics_.retries.add();
   }
 }

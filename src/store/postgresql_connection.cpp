@@ -216,11 +216,14 @@ Result<void> PostgresqlConnection::begin(Kind kind) {
 }
 
 bool PostgresqlConnection::in_transaction() const {
+  if (lost_) return false;
   const PGTransactionStatusType status = PQtransactionStatus(native_->handle);
   return status == PQTRANS_INTRANS || status == PQTRANS_INERROR || status == PQTRANS_ACTIVE;
 }
 
-bool PostgresqlConnection::alive() const { return PQstatus(native_->handle) == CONNECTION_OK; }
+bool PostgresqlConnection::alive() const {
+  return !lost_ && PQstatus(native_->handle) == CONNECTION_OK;
+}
 
 Result<bool> PostgresqlConnection::has_table(std::string_view name) {
   const Rows found = BERTH_TRY(query("SELECT count(*) AS n FROM information_schema.tables "
@@ -249,11 +252,15 @@ void PostgresqlConnection::call_ends() noexcept {
   if (watched_ >= 0) guard_.release(std::exchange(watched_, -1));
 }
 
-Error PostgresqlConnection::translate_current() const {
+Error PostgresqlConnection::translate_current() {
   try {
     throw;
   } catch (const soci::postgresql_soci_error& error) {
-    return translate(error.sqlstate(), error.get_error_message());
+    // An error without a state is libpq's own: it could not talk to the server, even where it still calls the
+    // connection good because only sending has failed.
+    const std::string state = error.sqlstate();
+    if (state == "     " || begins_with(state, "57P0") || begins_with(state, "08")) lost_ = true;
+    return translate(state, error.get_error_message());
   } catch (const soci::soci_error& error) {
     // Never what(): it repeats the bound values, which may be secrets.
     return translate("", error.get_error_message());
@@ -273,9 +280,6 @@ Error PostgresqlConnection::translate(std::string_view state, std::string messag
   if (state == "25006") {
     if (reading_) return internal_error("a read transaction tried to write: " + detail);
     return unavailable(Obstacle::read_only, std::move(detail));
-  }
-  if (begins_with(state, "08") || begins_with(state, "57P")) {
-    return unavailable(Obstacle::unreachable, std::move(detail));
   }
   if (begins_with(state, "58")) return unavailable(Obstacle::unreadable, std::move(detail));
   if (state == "XX001" || state == "XX002") return unavailable(Obstacle::damaged, std::move(detail));

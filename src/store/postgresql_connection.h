@@ -41,7 +41,7 @@ class PostgresqlConnection : public Connection {
 
  protected:
   std::unique_ptr<Statement> prepare(const std::string& sql) override;
-  Error translate_current() const override;
+  Error translate_current() override;
   void call_begins() override;
   void call_ends() noexcept override;
 
@@ -57,6 +57,7 @@ class PostgresqlConnection : public Connection {
   int watched_ = -1;
   bool limited_ = true;
   bool reading_ = false;
+  bool lost_ = false;
 };
 
 }  // namespace berth::store

@@ -66,10 +66,12 @@ Result<void> SqlDatabase::run_write(const Body& body) {
 Result<void> SqlDatabase::run_read(const Body& body) {
   Measured measured(metrics_.read);
   const NestingGuard guard(*this);
+  const auto deadline = std::chrono::steady_clock::now() + settings_.wait;
   bool lost = false;
   auto outcome = read_once(body, lost);
-  if (lost) {
-    // A read changes nothing, so after a lost connection it is simply made again.
+  if (lost && std::chrono::steady_clock::now() < deadline) {
+    // A read changes nothing, so after a lost connection it is simply made again; but not when the connection
+    // was given up because the server hung.
     metrics_.retries.add();
     outcome = read_once(body, lost);
   }

@@ -188,7 +188,7 @@ std::unique_ptr<Statement> SqliteConnection::prepare(const std::string& sql) {
   return std::make_unique<SqliteStatement>(session(), sql);
 }
 
-Error SqliteConnection::translate_current() const {
+Error SqliteConnection::translate_current() {
   try {
     throw;
   } catch (const soci::sqlite3_soci_error& error) {

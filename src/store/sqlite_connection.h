@@ -27,7 +27,7 @@ class SqliteConnection : public Connection {
 
  protected:
   std::unique_ptr<Statement> prepare(const std::string& sql) override;
-  Error translate_current() const override;
+  Error translate_current() override;
 
  private:
   struct Native;
