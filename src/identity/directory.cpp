@@ -26,25 +26,29 @@ PrincipalPointer principal_of_key(const User& owner, const PermissionSet& permis
 
 void Directory::replace_all(std::vector<UserRecords> users,
                             std::unordered_map<std::string, Timestamp> revoked_tokens) {
-  const std::unique_lock lock(mutex_);
-  members_.clear();
-  sessions_.clear();
-  keys_.clear();
-  for (auto& records : users) add(std::move(records));
-  revoked_tokens_ = std::move(revoked_tokens);
-  epoch_.fetch_add(1, std::memory_order_acq_rel);
+  const std::lock_guard writing(writers_mutex_);
+  Contents fresh;
+  for (auto& records : users) add(fresh, std::move(records));
+  {
+    const std::unique_lock lock(mutex_);
+    std::swap(contents_, fresh);
+    std::swap(revoked_tokens_, revoked_tokens);
+    epoch_.fetch_add(1, std::memory_order_acq_rel);
+  }
 }
 
 void Directory::replace_user(UserId id, std::optional<UserRecords> records) {
+  const std::lock_guard writing(writers_mutex_);
   const std::unique_lock lock(mutex_);
-  const auto known = members_.find(id.value());
-  const bool stale = known != members_.end() && (!records || took_away(*known->second, *records));
-  remove(id);
-  if (records) add(std::move(*records));
+  const auto known = contents_.members.find(id.value());
+  const bool stale = known != contents_.members.end() && (!records || took_away(*known->second, *records));
+  contents_.remove(id);
+  if (records) add(contents_, std::move(*records));
   if (stale) epoch_.fetch_add(1, std::memory_order_acq_rel);
 }
 
 void Directory::revoke_token(const std::string& token_id, Timestamp expires_at) {
+  const std::lock_guard writing(writers_mutex_);
   const std::unique_lock lock(mutex_);
   revoked_tokens_[token_id] = expires_at;
   epoch_.fetch_add(1, std::memory_order_acq_rel);
@@ -54,8 +58,8 @@ Result<PrincipalPointer> Directory::of_token(const TokenClaims& claims, Timestam
   MemberPointer member;
   {
     const std::shared_lock lock(mutex_);
-    const auto session = sessions_.find(claims.session_id);
-    if (session == sessions_.end() || revoked_tokens_.contains(claims.token_id)) return revoked_credential();
+    const auto session = contents_.sessions.find(claims.session_id);
+    if (session == contents_.sessions.end() || revoked_tokens_.contains(claims.token_id)) return revoked_credential();
     if (now >= session->second.expires_at) return expired_credential();
     member = session->second.member;
   }
@@ -76,8 +80,8 @@ Result<PrincipalPointer> Directory::of_token(const TokenClaims& claims, Timestam
 
 Result<PrincipalPointer> Directory::of_key(const std::string& hash, Timestamp now) const {
   const std::shared_lock lock(mutex_);
-  const auto key = keys_.find(hash);
-  if (key == keys_.end()) return invalid_credential("no such API key");
+  const auto key = contents_.keys.find(hash);
+  if (key == contents_.keys.end()) return invalid_credential("no such API key");
   if (!key->second.enabled) return revoked_credential();
   if (now >= key->second.principal->expires_at) return expired_credential();
   key->second.use->last.store(now.time_since_epoch().count(), std::memory_order_relaxed);
@@ -85,7 +89,7 @@ Result<PrincipalPointer> Directory::of_key(const std::string& hash, Timestamp no
 }
 
 std::vector<KeyUse> Directory::collect_uses(std::chrono::microseconds interval) {
-  const std::unique_lock lock(mutex_);
+  const std::lock_guard writing(writers_mutex_);
   std::vector<KeyUse> uses;
   for (auto use = uses_.begin(); use != uses_.end();) {
     const std::int64_t last = use->second->last.load(std::memory_order_relaxed);
@@ -98,13 +102,13 @@ std::vector<KeyUse> Directory::collect_uses(std::chrono::microseconds interval) 
   return uses;
 }
 
-void Directory::add(UserRecords records) {
+void Directory::add(Contents& contents, UserRecords records) {
   auto member = std::make_shared<Member>();
   member->user = std::move(records.user);
   member->permissions = PermissionSet::of(member->user.role);
   for (const auto& session : records.sessions) {
     member->session_ids.push_back(session.id);
-    sessions_[session.id] = {member, session.expires_at};
+    contents.sessions[session.id] = {member, session.expires_at};
   }
   for (const auto& record : records.keys) {
     member->key_hashes.push_back(record.hash);
@@ -114,18 +118,18 @@ void Directory::add(UserRecords records) {
       use->collected = record.key.last_used_at.value_or(Timestamp{}).time_since_epoch().count();
       use->last = use->collected;
     }
-    keys_[record.hash] = {principal_of_key(member->user, member->permissions, record.key),
+    contents.keys[record.hash] = {principal_of_key(member->user, member->permissions, record.key),
                           member->user.enabled, use};
   }
-  members_[member->user.id.value()] = std::move(member);
+  contents.members[member->user.id.value()] = std::move(member);
 }
 
-void Directory::remove(UserId id) {
-  const auto known = members_.find(id.value());
-  if (known == members_.end()) return;
-  for (const auto& session : known->second->session_ids) sessions_.erase(session);
-  for (const auto& hash : known->second->key_hashes) keys_.erase(hash);
-  members_.erase(known);
+void Directory::Contents::remove(UserId id) {
+  const auto known = members.find(id.value());
+  if (known == members.end()) return;
+  for (const auto& session : known->second->session_ids) sessions.erase(session);
+  for (const auto& hash : known->second->key_hashes) keys.erase(hash);
+  members.erase(known);
 }
 
 bool Directory::took_away(const Member& before, const UserRecords& after) {

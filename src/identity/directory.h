@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <string>
@@ -82,16 +83,26 @@ class Directory {
     std::shared_ptr<Use> use;
   };
 
-  void add(UserRecords records);
-  void remove(UserId id);
+  /// All that readers look things up in.
+  struct Contents {
+    std::unordered_map<std::int64_t, MemberPointer> members;
+    std::unordered_map<std::string, Session> sessions;
+    std::unordered_map<std::string, Key> keys;
+
+    void remove(UserId id);
+  };
+
+  void add(Contents& contents, UserRecords records);
   /// True if some answer given for `before` no longer holds.
   static bool took_away(const Member& before, const UserRecords& after);
 
-  mutable std::shared_mutex mutex_;
-  std::unordered_map<std::int64_t, MemberPointer> members_;
-  std::unordered_map<std::string, Session> sessions_;
-  std::unordered_map<std::string, Key> keys_;
+  /// Held by one writer at a time, also while it prepares; readers do not need it.
+  std::mutex writers_mutex_;
   std::unordered_map<std::string, std::shared_ptr<Use>> uses_;  ///< by key id; outlives a reload
+
+  /// Held exclusively for single look-ups and swaps only.
+  mutable std::shared_mutex mutex_;
+  Contents contents_;
   std::unordered_map<std::string, Timestamp> revoked_tokens_;
   std::atomic<std::uint64_t> epoch_{1};
 };

@@ -8,11 +8,6 @@
 #include "identity/totp.h"
 
 namespace berth::identity {
-namespace {
-
-constexpr std::int64_t kMostSessions = 100;
-
-}  // namespace
 
 Result<StoreIdentityService::PasswordCheck> StoreIdentityService::check_attempt(
     std::optional<Account> account, std::string_view login, const Secret& password, const std::string& action,
@@ -170,25 +165,6 @@ Result<void> StoreIdentityService::change_password(UserId id, const Secret& old_
   if (verdict.refusal) return *verdict.refusal;
   remember(id);
   return {};
-}
-
-Result<void> StoreIdentityService::open_session(store::Transaction& transaction, UserId user, const Session& session,
-                                                const audit::Origin& origin, Timestamp now) {
-  // Bounds what one user can take of memory; a hundred devices are nobody's.
-  BERTH_CHECK(transaction.execute(
-      "UPDATE sessions SET revoked_at = :now WHERE id IN (SELECT id FROM sessions WHERE user_id = :user AND "
-      "revoked_at IS NULL AND expires_at > :now ORDER BY created_at DESC, id LIMIT 1000 OFFSET :kept)",
-      {{"now", now}, {"user", user}, {"kept", kMostSessions - 1}}));
-  BERTH_CHECK(transaction.execute(
-      "INSERT INTO sessions (id, user_id, created_at, expires_at, address, contract) "
-      "VALUES (:id, :user, :now, :expires, :address, :contract)",
-      {{"id", session.id},
-       {"user", user},
-       {"now", now},
-       {"expires", session.expires_at},
-       {"address", origin.address},
-       {"contract", origin.contract}}));
-  return keep_refresh_token(transaction, session, now);
 }
 
 }  // namespace berth::identity

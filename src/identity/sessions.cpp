@@ -8,7 +8,10 @@
 namespace berth::identity {
 namespace {
 
+constexpr std::int64_t kMostSessions = 100;
 constexpr std::size_t kLongestRefreshToken = 256;
+/// How long it can still be told that a session was revoked rather than never there; then it is swept.
+constexpr std::chrono::hours kRevokedKept{24};
 
 Error no_session() {
   return {ErrorCode::conflict, "auth.no_session",
@@ -35,6 +38,26 @@ Result<Tokens> StoreIdentityService::hand_out(const User& user, const Session& s
                 .principal = std::move(principal)};
 }
 
+Result<void> StoreIdentityService::open_session(store::Transaction& transaction, UserId user, const Session& session,
+                                                const audit::Origin& origin, Timestamp now) {
+  // Bounds what one user can take of memory.
+  const auto oldest = BERTH_TRY(transaction.query(
+      "SELECT id FROM sessions WHERE user_id = :user AND revoked_at IS NULL AND expires_at > :now "
+      "ORDER BY created_at DESC, id LIMIT :most OFFSET :kept",
+      {{"user", user}, {"now", now}, {"most", kMostSessions}, {"kept", kMostSessions - 1}}));
+  for (const auto& row : oldest) BERTH_CHECK(end_session(transaction, row.text("id"), now));
+  BERTH_CHECK(transaction.execute(
+      "INSERT INTO sessions (id, user_id, created_at, expires_at, address, contract) "
+      "VALUES (:id, :user, :now, :expires, :address, :contract)",
+      {{"id", session.id},
+       {"user", user},
+       {"now", now},
+       {"expires", session.expires_at},
+       {"address", origin.address},
+       {"contract", origin.contract}}));
+  return keep_refresh_token(transaction, session, now);
+}
+
 Result<void> StoreIdentityService::keep_refresh_token(store::Transaction& transaction, const Session& session,
                                                       Timestamp now) {
   BERTH_CHECK(transaction.execute(
@@ -47,10 +70,19 @@ Result<void> StoreIdentityService::keep_refresh_token(store::Transaction& transa
   return {};
 }
 
+Result<std::int64_t> StoreIdentityService::end_session(store::Transaction& transaction, const std::string& id,
+                                                       Timestamp now) {
+  return transaction.execute(
+      "UPDATE sessions SET revoked_at = :now, expires_at = CASE WHEN expires_at < :kept THEN expires_at ELSE :kept "
+      "END WHERE id = :id AND revoked_at IS NULL",
+      {{"now", now}, {"kept", now + kRevokedKept}, {"id", id}});
+}
+
 Result<void> StoreIdentityService::end_sessions(store::Transaction& transaction, UserId user, Timestamp now) {
   BERTH_CHECK(transaction.execute(
-      "UPDATE sessions SET revoked_at = :now WHERE user_id = :user AND revoked_at IS NULL",
-      {{"now", now}, {"user", user}}));
+      "UPDATE sessions SET revoked_at = :now, expires_at = CASE WHEN expires_at < :kept THEN expires_at ELSE :kept "
+      "END WHERE user_id = :user AND revoked_at IS NULL",
+      {{"now", now}, {"kept", now + kRevokedKept}, {"user", user}}));
   return {};
 }
 
@@ -73,9 +105,7 @@ Result<StoreIdentityService::Verdict> StoreIdentityService::settle_refresh(store
       "UPDATE refresh_tokens SET used_at = :now WHERE hash = :hash AND used_at IS NULL",
       {{"now", now}, {"hash", hash}}));
   if (taken != 1) {
-    BERTH_CHECK(transaction.execute(
-        "UPDATE sessions SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL",
-        {{"now", now}, {"id", session.id}}));
+    BERTH_CHECK(end_session(transaction, session.id, now));
     BERTH_CHECK(record(transaction, origin, "auth.refresh", account.user,
                        {{"reason", "reused"}, {"session", session.id}}, audit::Outcome::failure));
     BERTH_CHECK(announce(transaction, account.user.id));
@@ -130,9 +160,7 @@ Result<void> StoreIdentityService::logout(const Principal& principal, const audi
   if (principal.kind != Principal::Kind::session) return no_session();
   const Timestamp now = clock_.now();
   BERTH_CHECK(database_.write([&](store::Transaction& transaction) -> Result<void> {
-    const std::int64_t ended = BERTH_TRY(transaction.execute(
-        "UPDATE sessions SET revoked_at = :now WHERE id = :id AND user_id = :user AND revoked_at IS NULL",
-        {{"now", now}, {"id", principal.session_id}, {"user", principal.user_id}}));
+    const std::int64_t ended = BERTH_TRY(end_session(transaction, principal.session_id, now));
     if (ended == 0) return {};
     User user;
     user.uuid = principal.user_uuid;

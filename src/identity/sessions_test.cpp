@@ -122,6 +122,18 @@ TEST_F(SessionsTest, a_refresh_token_ends_after_its_time) {
   EXPECT_EQ(count("SELECT count(*) AS n FROM refresh_tokens"), 0);
 }
 
+TEST_F(SessionsTest, a_revoked_session_is_swept_after_a_day) {
+  must(service().logout(*tokens_.principal, from("")));
+  pass(hours(24) - seconds(1));
+  must(service().sweep());
+  EXPECT_EQ(reason_of(refresh(tokens_.refresh_token)), "auth.revoked");
+  pass(seconds(1));
+  must(service().sweep());
+  EXPECT_EQ(reason_of(refresh(tokens_.refresh_token)), "auth.invalid");
+  EXPECT_EQ(count("SELECT count(*) AS n FROM sessions"), 0);
+  EXPECT_EQ(count("SELECT count(*) AS n FROM refresh_tokens"), 0);
+}
+
 TEST_F(SessionsTest, no_access_token_outlives_its_session) {
   auto short_lived = settings();
   short_lived.refresh_lifetime = minutes(5);

@@ -20,7 +20,6 @@ constexpr std::size_t kLongestKey = 256;
 constexpr std::size_t kMostMail = 1000;
 constexpr std::chrono::seconds kRetryReading{1};
 constexpr std::chrono::minutes kKeyUseInterval{1};
-constexpr std::chrono::hours kRevokedSessionsKept{24};
 constexpr std::size_t kMostRecordedBlocks = 10'000;
 
 std::string json_object(std::initializer_list<std::pair<std::string_view, std::string_view>> members) {
@@ -249,8 +248,7 @@ Result<void> StoreIdentityService::sweep() {
   BERTH_CHECK(database_.write([&](store::Transaction& transaction) -> Result<void> {
     const store::Parameters at_now = {{"now", now}};
     BERTH_CHECK(transaction.execute("DELETE FROM refresh_tokens WHERE expires_at <= :now", at_now));
-    BERTH_CHECK(transaction.execute("DELETE FROM sessions WHERE expires_at <= :now OR revoked_at <= :revoked",
-                                    {{"now", now}, {"revoked", now - kRevokedSessionsKept}}));
+    BERTH_CHECK(transaction.execute("DELETE FROM sessions WHERE expires_at <= :now", at_now));
     BERTH_CHECK(transaction.execute("DELETE FROM revoked_tokens WHERE expires_at <= :now", at_now));
     for (const auto& use : uses) {
       BERTH_CHECK(transaction.execute(

@@ -136,6 +136,8 @@ class StoreIdentityService final : public IdentityService {
   Result<void> open_session(store::Transaction& transaction, UserId user, const Session& session,
                             const audit::Origin& origin, Timestamp now);
   Result<void> keep_refresh_token(store::Transaction& transaction, const Session& session, Timestamp now);
+  /// Yields 0 if it had ended already.
+  Result<std::int64_t> end_session(store::Transaction& transaction, const std::string& id, Timestamp now);
   Result<void> end_sessions(store::Transaction& transaction, UserId user, Timestamp now);
   Result<Verdict> settle_refresh(store::Transaction& transaction, const std::string& hash, Session& session,
                                  const audit::Origin& origin, Timestamp now);
