@@ -15,7 +15,8 @@ TEST(Error, DescribesItselfForTheLog) {
                           .with_field("limits.cpu", {"太小", "Too small"})
                           .with_detail("errno 5");
   EXPECT_EQ(error.describe(),
-            "invalid_argument request.invalid: Not valid; name: Too long; limits.cpu: Too small [errno 5]");
+            "invalid_argument request.invalid: Not valid; name: Too long; limits.cpu: Too small "
+            "[errno 5]");
 }
 
 TEST(Error, KeepsWhatItWasGiven) {
@@ -40,7 +41,8 @@ TEST(Error, AnInternalOneTellsTheCallerNothing) {
 
 TEST(ErrorCode, EveryCodeHasANameOfItsOwn) {
   std::set<std::string_view> names;
-  for (int code = 0; code <= static_cast<int>(ErrorCode::internal); ++code) names.insert(name(static_cast<ErrorCode>(code)));
+  for (int code = 0; code <= static_cast<int>(ErrorCode::internal); ++code)
+    names.insert(name(static_cast<ErrorCode>(code)));
   EXPECT_EQ(names.size(), static_cast<std::size_t>(ErrorCode::internal) + 1);
 }
 

@@ -28,7 +28,9 @@ Result<void> check(bool good, int& reached) {
   return {};
 }
 
-Result<std::unique_ptr<std::string>> make() { return std::make_unique<std::string>("held on the heap, not in place"); }
+Result<std::unique_ptr<std::string>> make() {
+  return std::make_unique<std::string>("held on the heap, not in place");
+}
 
 Result<std::unique_ptr<std::string>> pass_on() {
   auto value = BERTH_TRY(make());

@@ -21,14 +21,15 @@
 
 namespace berth::json {
 
-/// A piece of JSON that is already text. Written verbatim (empty text as null); reading takes any value.
+/// A piece of JSON that is already text. Written verbatim (empty text as null); reading takes any
+/// value.
 struct Raw {
   std::string text;
   bool operator==(const Raw&) const = default;
 };
 
-/// How a member or enumerator is called on the wire: its own name without the one trailing '_' that keeps it
-/// from being a keyword.
+/// How a member or enumerator is called on the wire: its own name without the one trailing '_' that
+/// keeps it from being a keyword.
 constexpr std::string_view wire_name(std::string_view name) {
   if (name.size() > 1 && name.back() == '_') name.remove_suffix(1);
   return name;
@@ -40,10 +41,11 @@ template <class T>
 concept DescribedEnum = std::is_enum_v<T> && boost::describe::has_describe_enumerators<T>::value;
 template <class T>
 concept Integer = std::is_integral_v<T> && !std::is_same_v<T, bool> && !std::is_same_v<T, char> &&
-                  !std::is_same_v<T, wchar_t> && !std::is_same_v<T, char8_t> && !std::is_same_v<T, char16_t> &&
-                  !std::is_same_v<T, char32_t>;
+                  !std::is_same_v<T, wchar_t> && !std::is_same_v<T, char8_t> &&
+                  !std::is_same_v<T, char16_t> && !std::is_same_v<T, char32_t>;
 template <class T>
-concept TextLike = std::is_convertible_v<const T&, std::string_view> && !std::is_same_v<T, std::nullptr_t>;
+concept TextLike =
+    std::is_convertible_v<const T&, std::string_view> && !std::is_same_v<T, std::nullptr_t>;
 
 template <class T>
 inline constexpr bool kIsOptional = false;
@@ -74,8 +76,8 @@ inline constexpr bool kIsId<Id<Tag, Value>> = true;
 
 /// The public members of T, those of its bases first.
 template <class T>
-using Members =
-    boost::describe::describe_members<T, boost::describe::mod_public | boost::describe::mod_inherited>;
+using Members = boost::describe::describe_members<T, boost::describe::mod_public |
+                                                         boost::describe::mod_inherited>;
 
 /// Calls `function.template operator()<D>()` for each descriptor D of a list.
 template <class Function, template <class...> class List, class... D>

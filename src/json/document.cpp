@@ -37,17 +37,27 @@ std::optional<T> parse_whole(std::string_view text) {
   if (!number || std::trunc(*number) != *number) return std::nullopt;
   // max() + 1 is a power of two and so exact as a double, unlike max() itself.
   constexpr double kEnd = static_cast<double>(std::numeric_limits<T>::max() / 2 + 1) * 2;
-  if (*number < static_cast<double>(std::numeric_limits<T>::min()) || *number >= kEnd) return std::nullopt;
+  if (*number < static_cast<double>(std::numeric_limits<T>::min()) || *number >= kEnd)
+    return std::nullopt;
   return static_cast<T>(*number);
 }
 
 void append_node(std::string& out, const Node& node) {
   switch (node.kind) {
-    case Kind::missing: break;
-    case Kind::null: out.append("null"); break;
-    case Kind::boolean: out.append(node.truth ? "true" : "false"); break;
-    case Kind::number: out.append(node.text); break;
-    case Kind::string: append_string(out, node.text); break;
+    case Kind::missing:
+      break;
+    case Kind::null:
+      out.append("null");
+      break;
+    case Kind::boolean:
+      out.append(node.truth ? "true" : "false");
+      break;
+    case Kind::number:
+      out.append(node.text);
+      break;
+    case Kind::string:
+      append_string(out, node.text);
+      break;
     case Kind::array:
     case Kind::object: {
       const bool object = node.kind == Kind::object;
@@ -75,8 +85,8 @@ struct Document::Content {
 
 namespace {
 
-/// Takes the parser's events and builds nodes. The children of an open container wait on `pending_`; when it
-/// closes they move together into the arena, so that siblings lie side by side.
+/// Takes the parser's events and builds nodes. The children of an open container wait on
+/// `pending_`; when it closes they move together into the arena, so that siblings lie side by side.
 class Builder {
  public:
   static constexpr std::size_t max_object_size = std::numeric_limits<std::uint32_t>::max();
@@ -103,13 +113,19 @@ class Builder {
     return true;
   }
   bool on_string_part(Piece piece, std::size_t, Code&) { return collect(piece); }
-  bool on_string(Piece piece, std::size_t, Code&) { return add(Kind::string, [&](Node& node) { node.text = finish(piece); }); }
+  bool on_string(Piece piece, std::size_t, Code&) {
+    return add(Kind::string, [&](Node& node) { node.text = finish(piece); });
+  }
   bool on_number_part(Piece piece, Code&) { return collect(piece); }
   bool on_int64(std::int64_t, Piece piece, Code&) { return add_number(piece); }
   bool on_uint64(std::uint64_t, Piece piece, Code&) { return add_number(piece); }
   bool on_double(double, Piece piece, Code&) { return add_number(piece); }
-  bool on_bool(bool truth, Code&) { return add(Kind::boolean, [&](Node& node) { node.truth = truth; }); }
-  bool on_null(Code&) { return add(Kind::null, [](Node&) {}); }
+  bool on_bool(bool truth, Code&) {
+    return add(Kind::boolean, [&](Node& node) { node.truth = truth; });
+  }
+  bool on_null(Code&) {
+    return add(Kind::null, [](Node&) {});
+  }
   bool on_comment_part(Piece, Code&) { return true; }
   bool on_comment(Piece, Code&) { return true; }
 
@@ -137,7 +153,8 @@ class Builder {
     });
   }
 
-  /// Keeps the last of members of the same name, at the place of the first; returns how many are left.
+  /// Keeps the last of members of the same name, at the place of the first; returns how many are
+  /// left.
   std::size_t drop_repeated(Node* first, std::size_t count) {
     if (count < 2) return count;
     order_.resize(count);
@@ -159,7 +176,9 @@ class Builder {
     }
     if (!repeated) return count;
     return static_cast<std::size_t>(
-        std::remove_if(first, first + count, [](const Node& node) { return node.kind == Kind::missing; }) - first);
+        std::remove_if(first, first + count,
+                       [](const Node& node) { return node.kind == Kind::missing; }) -
+        first);
   }
 
   template <class Fill>
@@ -224,7 +243,9 @@ View View::at(std::size_t index) const {
   return is_array() && index < node_->count ? View(node_->children + index) : View();
 }
 
-std::size_t View::size() const { return is_array() || is_object() ? node_->count : 0; }
+std::size_t View::size() const {
+  return is_array() || is_object() ? node_->count : 0;
+}
 
 std::optional<std::string_view> View::string() const {
   if (kind() != Kind::string) return std::nullopt;
@@ -248,7 +269,9 @@ std::optional<bool> View::boolean() const {
   return node_->truth;
 }
 
-std::string View::string_or(std::string_view fallback) const { return std::string(string().value_or(fallback)); }
+std::string View::string_or(std::string_view fallback) const {
+  return std::string(string().value_or(fallback));
+}
 
 std::string View::text() const {
   std::string out;
@@ -261,12 +284,15 @@ Document::Document(Document&&) noexcept = default;
 Document& Document::operator=(Document&&) noexcept = default;
 Document::~Document() = default;
 
-View Document::root() const { return content_ ? View(&content_->root) : View(); }
+View Document::root() const {
+  return content_ ? View(&content_->root) : View();
+}
 
 Result<Document> Document::parse(std::string_view text, const ReadLimits& limits) {
   if (text.size() > limits.bytes) {
     return Error(ErrorCode::too_large, "json.too_large",
-                 {fmt::format("JSON 超过 {} 字节", limits.bytes), fmt::format("The JSON exceeds {} bytes", limits.bytes)});
+                 {fmt::format("JSON 超过 {} 字节", limits.bytes),
+                  fmt::format("The JSON exceeds {} bytes", limits.bytes)});
   }
   auto content = std::make_unique<Content>();
   boost::json::parse_options options;

@@ -13,7 +13,7 @@ namespace berth::json {
 
 /// What a text may cost to read.
 struct ReadLimits {
-  std::size_t depth = 32;                  ///< nested arrays and objects
+  std::size_t depth = 32;  ///< nested arrays and objects
   std::size_t bytes = std::size_t{256} << 20;
 };
 
@@ -23,8 +23,8 @@ namespace detail {
 
 /// A parsed value. Numbers stay text, so that none loses digits.
 struct Node {
-  std::string_view key;          // of a member of an object
-  std::string_view text;         // string: content; number: as it was written
+  std::string_view key;   // of a member of an object
+  std::string_view text;  // string: content; number: as it was written
   const Node* children = nullptr;
   std::uint32_t count = 0;
   Kind kind = Kind::null;
@@ -33,8 +33,8 @@ struct Node {
 
 }  // namespace detail
 
-/// A look at one value of a Document, valid while the Document lives (also after it was moved). Asking for a
-/// kind that the value is not yields nothing; nothing here throws. Cheap to copy.
+/// A look at one value of a Document, valid while the Document lives (also after it was moved).
+/// Asking for a kind that the value is not yields nothing; nothing here throws. Cheap to copy.
 class View {
  public:
   View() = default;
@@ -46,7 +46,8 @@ class View {
   bool is_object() const { return kind() == Kind::object; }
   bool is_array() const { return kind() == Kind::array; }
 
-  /// The member of that name; a view of nothing if there is none or this is no object. Linear in members.
+  /// The member of that name; a view of nothing if there is none or this is no object. Linear in
+  /// members.
   View operator[](std::string_view key) const;
   /// Elements are asked for with `at`; without this the literal 0 would be a null pointer to a key.
   View operator[](std::size_t index) const = delete;

@@ -41,8 +41,8 @@ std::string bound_text(long double bound);
 
 enum class CheckKind { text, number, exact };
 
-/// A check with its argument's type erased: a string_view for `text`, a long double (which holds every
-/// 64-bit integer) for `number`, the member itself for `exact`.
+/// A check with its argument's type erased: a string_view for `text`, a long double (which holds
+/// every 64-bit integer) for `number`, the member itself for `exact`.
 struct Check {
   CheckKind kind;
   const std::type_info* type;
@@ -51,10 +51,11 @@ struct Check {
 
 }  // namespace detail
 
-/// What one member must satisfy, and what the API's description says of it. For a list or a map `length`,
-/// `pattern_name`, `one_of`, `range` and the checks of strings and numbers concern each element; `items` and
-/// a check that takes the member's own type concern the whole. An empty optional satisfies every rule but
-/// `required`. A rule that does not suit the member's type aborts at the first use: it is a bug.
+/// What one member must satisfy, and what the API's description says of it. For a list or a map
+/// `length`, `pattern_name`, `one_of`, `range` and the checks of strings and numbers concern each
+/// element; `items` and a check that takes the member's own type concern the whole. An empty
+/// optional satisfies every rule but `required`. A rule that does not suit the member's type aborts
+/// at the first use: it is a bug.
 class FieldRules {
  public:
   explicit FieldRules(const detail::MemberFacts& facts) : facts_(facts) {}
@@ -65,7 +66,8 @@ class FieldRules {
   FieldRules& has_default();
   /// Length of a string in characters (code points), both ends included.
   FieldRules& length(std::size_t min, std::size_t max);
-  /// A well-known form of string: "uuid", "date-time", "email", "hostname", "dns-label", "ipv4", "ipv6".
+  /// A well-known form of string: "uuid", "date-time", "email", "hostname", "dns-label", "ipv4",
+  /// "ipv6".
   FieldRules& pattern_name(std::string_view name);
   FieldRules& one_of(std::vector<std::string> values);
   /// Both ends included.
@@ -80,13 +82,16 @@ class FieldRules {
   /// Text of a string, or JSON for any other kind.
   FieldRules& example(std::string text);
 
-  /// `function` takes a string_view, a number or the member's own type, and returns whether it is good.
+  /// `function` takes a string_view, a number or the member's own type, and returns whether it is
+  /// good.
   template <class Function>
   FieldRules& check(Function function, Text message) {
-    return add_check(std::move(function),
-                     [message](bool good) { return good ? std::nullopt : std::optional<Text>(message); });
+    return add_check(std::move(function), [message](bool good) {
+      return good ? std::nullopt : std::optional<Text>(message);
+    });
   }
-  /// `function` returns a Result<void>, whose error's message is given (that of its first field, if it has one).
+  /// `function` returns a Result<void>, whose error's message is given (that of its first field, if
+  /// it has one).
   template <class Function>
   FieldRules& check(Function function) {
     return add_check(std::move(function), [](const Result<void>& result) -> std::optional<Text> {
@@ -130,7 +135,8 @@ class FieldRules {
   FieldRules& add_check(Function function, Verdict verdict) {
     using Argument = typename detail::CheckArgument<decltype(std::function{function})>::Argument;
     detail::Check check{detail::CheckKind::exact, &typeid(Argument), {}};
-    if constexpr (std::is_same_v<Argument, std::string_view> || std::is_same_v<Argument, std::string>) {
+    if constexpr (std::is_same_v<Argument, std::string_view> ||
+                  std::is_same_v<Argument, std::string>) {
       check.kind = detail::CheckKind::text;
       check.function = [function, verdict](const void* value) {
         return verdict(function(Argument(*static_cast<const std::string_view*>(value))));
@@ -149,7 +155,8 @@ class FieldRules {
   }
   FieldRules& add_check(detail::Check check);
   void expect(bool suits, std::string_view rule) const;
-  std::optional<Text> run_checks(detail::CheckKind kind, const void* value, const std::type_info* type) const;
+  std::optional<Text> run_checks(detail::CheckKind kind, const void* value,
+                                 const std::type_info* type) const;
   /// Keeps a secret value out of a message that a check made.
   Text discreet(Text message, std::string_view value) const;
 
@@ -187,8 +194,8 @@ class FieldTable {
 };
 
 /// Where a struct's rules are given: beside the struct stands
-/// `inline void describe_fields(berth::json::Fields<NewUser>& fields) { fields("name").length(1, 63); }`.
-/// The rules of described bases are applied first. Names are wire names.
+/// `inline void describe_fields(berth::json::Fields<NewUser>& fields) { fields("name").length(1,
+/// 63); }`. The rules of described bases are applied first. Names are wire names.
 template <class T>
 class Fields {
  public:
@@ -240,8 +247,9 @@ struct WithoutOptional<std::optional<T>> : WithoutOptional<T> {};
 
 template <class T>
 void apply_rules(FieldTable& table) {
-  for_each_descriptor(std::type_identity<boost::describe::describe_bases<T, boost::describe::mod_any_access>>{},
-                      [&table]<class D>() { apply_rules<typename D::type>(table); });
+  for_each_descriptor(
+      std::type_identity<boost::describe::describe_bases<T, boost::describe::mod_any_access>>{},
+      [&table]<class D>() { apply_rules<typename D::type>(table); });
   Fields<T> fields(table);
   if constexpr (requires { describe_fields(fields); }) describe_fields(fields);
 }

@@ -48,8 +48,16 @@ std::map<std::string, std::string> complaints(const Pairs& pairs) {
 using Complaints = std::map<std::string, std::string>;
 
 TEST(Pairs, EveryKindOfValue) {
-  const auto query = from_pairs<Query>({{"name", "实例"}, {"force", "true"}, {"page", "3"}, {"size", "50"}, {"order", "created"},
-                                        {"tags", "a,b"}, {"tags", "c"}, {"ids", "1,-2"}, {"above", "1.5"}, {"user", "7"},
+  const auto query = from_pairs<Query>({{"name", "实例"},
+                                        {"force", "true"},
+                                        {"page", "3"},
+                                        {"size", "50"},
+                                        {"order", "created"},
+                                        {"tags", "a,b"},
+                                        {"tags", "c"},
+                                        {"ids", "1,-2"},
+                                        {"above", "1.5"},
+                                        {"user", "7"},
                                         {"unknown", "x"}});
   ASSERT_TRUE(query) << query.error().describe();
   EXPECT_EQ(query->name, "实例");
@@ -73,8 +81,14 @@ TEST(Pairs, WhatIsAbsentKeepsItsDefault) {
 }
 
 TEST(Pairs, EveryBadValueIsReportedAtOnce) {
-  EXPECT_EQ(complaints({{"force", "maybe"}, {"page", "0"}, {"size", "501"}, {"order", "age"}, {"tags", "a,toolong"},
-                        {"ids", "1,x"}, {"above", "1,5"}, {"user", ""}}),
+  EXPECT_EQ(complaints({{"force", "maybe"},
+                        {"page", "0"},
+                        {"size", "501"},
+                        {"order", "age"},
+                        {"tags", "a,toolong"},
+                        {"ids", "1,x"},
+                        {"above", "1,5"},
+                        {"user", ""}}),
             (Complaints{{"name", "This field is required"},
                         {"force", "Must be a boolean (true or false)"},
                         {"page", "Must be at least 1"},
@@ -95,24 +109,31 @@ TEST(Pairs, BooleansHaveEightSpellingsInAnyCase) {
     ASSERT_TRUE(flag) << text;
     EXPECT_FALSE(flag->on);
   }
-  for (const char* text : {"", "2", "t", "truee", " true", "-1"}) EXPECT_FALSE(from_pairs<Flag>({{"on", text}})) << text;
+  for (const char* text : {"", "2", "t", "truee", " true", "-1"})
+    EXPECT_FALSE(from_pairs<Flag>({{"on", text}})) << text;
 }
 
 TEST(Pairs, IntegersAreStrict) {
   for (const char* text : {"", " 1", "1 ", "+1", "0x1", "1.0", "1e3", "١", "--1", "-"}) {
-    EXPECT_EQ(complaints({{"name", "n"}, {"page", text}}), (Complaints{{"page", "Must be an integer"}})) << text;
+    EXPECT_EQ(complaints({{"name", "n"}, {"page", text}}),
+              (Complaints{{"page", "Must be an integer"}}))
+        << text;
   }
   EXPECT_EQ(complaints({{"name", "n"}, {"page", "2147483648"}}),
             (Complaints{{"page", "Must be between -2147483648 and 2147483647"}}));
   EXPECT_EQ(complaints({{"name", "n"}, {"page", "99999999999999999999999"}}),
             (Complaints{{"page", "Must be between -2147483648 and 2147483647"}}));
-  EXPECT_EQ(complaints({{"name", "n"}, {"size", "-1"}}), (Complaints{{"size", "Must be between 0 and 65535"}}));
-  EXPECT_EQ(complaints({{"name", "n"}, {"size", "-x"}}), (Complaints{{"size", "Must be an integer"}}));
+  EXPECT_EQ(complaints({{"name", "n"}, {"size", "-1"}}),
+            (Complaints{{"size", "Must be between 0 and 65535"}}));
+  EXPECT_EQ(complaints({{"name", "n"}, {"size", "-x"}}),
+            (Complaints{{"size", "Must be an integer"}}));
 }
 
 TEST(Pairs, NumbersMustBeFinite) {
   for (const char* text : {"nan", "inf", "-inf", "infinity", "1e999", "", "1.5x"}) {
-    EXPECT_EQ(complaints({{"name", "n"}, {"above", text}}), (Complaints{{"above", "Must be a number"}})) << text;
+    EXPECT_EQ(complaints({{"name", "n"}, {"above", text}}),
+              (Complaints{{"above", "Must be a number"}}))
+        << text;
   }
 }
 
@@ -121,17 +142,20 @@ TEST(Pairs, TheLastOfARepeatedSingleValueCounts) {
 }
 
 TEST(Pairs, EmptyPiecesOfAListAreDropped) {
-  EXPECT_EQ(from_pairs<Query>({{"name", "n"}, {"tags", ",a,,b,"}})->tags, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(from_pairs<Query>({{"name", "n"}, {"tags", ",a,,b,"}})->tags,
+            (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(from_pairs<Query>({{"name", "n"}, {"tags", ""}})->tags.empty());
 }
 
 TEST(Pairs, AListLongerThanItsRuleIsRefused) {
-  EXPECT_EQ(complaints({{"name", "n"}, {"tags", "a,b,c,d"}}), (Complaints{{"tags", "Must have at most 3 items"}}));
+  EXPECT_EQ(complaints({{"name", "n"}, {"tags", "a,b,c,d"}}),
+            (Complaints{{"tags", "Must have at most 3 items"}}));
 }
 
 TEST(Pairs, TextThatIsNotUtf8OrHoldsANulIsRefused) {
   EXPECT_EQ(complaints({{"name", "\xff"}}), (Complaints{{"name", "Must be valid UTF-8 text"}}));
-  EXPECT_EQ(complaints({{"name", std::string("a\0b", 3)}}), (Complaints{{"name", "Must not contain a NUL character"}}));
+  EXPECT_EQ(complaints({{"name", std::string("a\0b", 3)}}),
+            (Complaints{{"name", "Must not contain a NUL character"}}));
 }
 
 TEST(Pairs, AStructWithoutMembersAcceptsAnything) {

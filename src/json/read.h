@@ -15,11 +15,12 @@ namespace berth::json {
 
 /// Decodes JSON into T, which must be default-constructible.
 ///
-/// A member is required unless it is a std::optional or its rules say `has_default` (see json/fields.h); null
-/// and absence both make an optional empty, while `optional<optional<U>>` tells them apart (absent: empty; null:
-/// an empty inner). Unknown members are ignored; of repeated ones the last counts. Strings with a NUL are refused.
-/// Errors: malformed "json.malformed" if it is no JSON; too_large "json.too_large"; else invalid_argument
-/// "request.invalid" with one FieldError per bad value, all of them at once (at most 100), under dotted paths
+/// A member is required unless it is a std::optional or its rules say `has_default` (see
+/// json/fields.h); null and absence both make an optional empty, while `optional<optional<U>>`
+/// tells them apart (absent: empty; null: an empty inner). Unknown members are ignored; of repeated
+/// ones the last counts. Strings with a NUL are refused. Errors: malformed "json.malformed" if it
+/// is no JSON; too_large "json.too_large"; else invalid_argument "request.invalid" with one
+/// FieldError per bad value, all of them at once (at most 100), under dotted paths
 /// ("rules.0.port"); "body" where the whole text is of the wrong kind.
 template <class T>
 Result<T> from_json(std::string_view text, const ReadLimits& limits = {});
@@ -30,10 +31,11 @@ Result<T> from_view(View view);
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-/// Decodes a described struct from the text values of a query or a path, under the same rules and errors.
-/// Booleans are true/false, 1/0, yes/no, on/off in any case; a vector takes repeated names and comma lists
-/// (empty pieces are dropped); of a repeated single value the last counts. Members may be booleans, numbers,
-/// strings, ids, enums, optionals and vectors of those. A struct without members accepts anything.
+/// Decodes a described struct from the text values of a query or a path, under the same rules and
+/// errors. Booleans are true/false, 1/0, yes/no, on/off in any case; a vector takes repeated names
+/// and comma lists (empty pieces are dropped); of a repeated single value the last counts. Members
+/// may be booleans, numbers, strings, ids, enums, optionals and vectors of those. A struct without
+/// members accepts anything.
 template <class T>
 Result<T> from_pairs(const Pairs& pairs);
 
@@ -69,14 +71,17 @@ class Problems {
 bool read_bool(View view, bool& value, Problems& problems);
 bool read_string(View view, std::string& value, Problems& problems);
 bool read_number(View view, double& value, Problems& problems);
-bool read_signed(View view, std::int64_t min, std::int64_t max, std::int64_t& value, Problems& problems);
+bool read_signed(View view, std::int64_t min, std::int64_t max, std::int64_t& value,
+                 Problems& problems);
 bool read_unsigned(View view, std::uint64_t max, std::uint64_t& value, Problems& problems);
 
 bool parse_bool(std::string_view text, bool& value, Problems& problems);
 bool parse_string(std::string_view text, std::string& value, Problems& problems);
 bool parse_number(std::string_view text, double& value, Problems& problems);
-bool parse_signed(std::string_view text, std::int64_t min, std::int64_t max, std::int64_t& value, Problems& problems);
-bool parse_unsigned(std::string_view text, std::uint64_t max, std::uint64_t& value, Problems& problems);
+bool parse_signed(std::string_view text, std::int64_t min, std::int64_t max, std::int64_t& value,
+                  Problems& problems);
+bool parse_unsigned(std::string_view text, std::uint64_t max, std::uint64_t& value,
+                    Problems& problems);
 
 /// The values of one name, or the pieces of its comma list.
 std::vector<std::string_view> values_of(const Pairs& pairs, std::string_view name);
@@ -139,7 +144,8 @@ void read_scalar(View view, T& value, const FieldRules* rules, Problems& problem
     good = read_string(view, value, problems);
   } else {
     good = convert_integer(
-        value, [&](auto min, auto max, auto& wide) { return read_signed(view, min, max, wide, problems); },
+        value,
+        [&](auto min, auto max, auto& wide) { return read_signed(view, min, max, wide, problems); },
         [&](auto max, auto& wide) { return read_unsigned(view, max, wide, problems); });
   }
   if (good) judge_leaf(value, rules, problems);
@@ -265,7 +271,8 @@ void read(View view, T& value, const FieldRules* rules, Problems& problems) {
   } else if constexpr (kIsVariant<T>) {
     read_variant(view, value, rules, problems);
   } else {
-    static_assert(DescribedStruct<T>, "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
+    static_assert(DescribedStruct<T>,
+                  "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
     read_struct(view, value, problems);
   }
 }
@@ -283,7 +290,10 @@ void parse_scalar(std::string_view text, T& value, const FieldRules& rules, Prob
   } else {
     static_assert(Integer<T>, "a query or a path holds single values and lists of them only");
     good = convert_integer(
-        value, [&](auto min, auto max, auto& wide) { return parse_signed(text, min, max, wide, problems); },
+        value,
+        [&](auto min, auto max, auto& wide) {
+          return parse_signed(text, min, max, wide, problems);
+        },
         [&](auto max, auto& wide) { return parse_unsigned(text, max, wide, problems); });
   }
   if (good) judge_leaf(value, &rules, problems);
@@ -303,7 +313,8 @@ void parse_text(std::string_view text, T& value, const FieldRules& rules, Proble
 }
 
 template <class T>
-void parse_member(const std::vector<std::string_view>& values, T& value, const FieldRules& rules, Problems& problems) {
+void parse_member(const std::vector<std::string_view>& values, T& value, const FieldRules& rules,
+                  Problems& problems) {
   if constexpr (kIsOptional<T>) {
     parse_member(values, value.emplace(), rules, problems);
   } else if constexpr (kIsVector<T>) {

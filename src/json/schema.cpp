@@ -17,7 +17,8 @@ std::string json_string(std::string_view text) {
 std::string join_words(std::string_view type, bool whole) {
   std::string qualified(type);
   for (const std::string_view unnamed : {"{anonymous}::", "(anonymous namespace)::"}) {
-    while (qualified.find(unnamed) != std::string::npos) qualified.erase(qualified.find(unnamed), unnamed.size());
+    while (qualified.find(unnamed) != std::string::npos)
+      qualified.erase(qualified.find(unnamed), unnamed.size());
   }
   std::string name;
   std::string word;
@@ -27,7 +28,8 @@ std::string join_words(std::string_view type, bool whole) {
   };
   for (std::size_t i = 0; i < qualified.size(); ++i) {
     const char c = qualified[i];
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    const bool letter =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
     if (letter) {
       word.push_back(c);
     } else if (qualified.compare(i, 2, "::") == 0) {
@@ -46,8 +48,12 @@ std::string join_words(std::string_view type, bool whole) {
 
 namespace detail {
 
-std::string short_type_name(std::string_view qualified) { return join_words(qualified, false); }
-std::string long_type_name(std::string_view qualified) { return join_words(qualified, true); }
+std::string short_type_name(std::string_view qualified) {
+  return join_words(qualified, false);
+}
+std::string long_type_name(std::string_view qualified) {
+  return join_words(qualified, true);
+}
 
 std::string* Schema::find(std::string_view keyword) {
   for (auto& [name, json] : keywords_) {
@@ -65,7 +71,9 @@ Schema& Schema::set(std::string_view keyword, std::string json) {
   return *this;
 }
 
-Schema& Schema::set_text(std::string_view keyword, std::string_view text) { return set(keyword, json_string(text)); }
+Schema& Schema::set_text(std::string_view keyword, std::string_view text) {
+  return set(keyword, json_string(text));
+}
 
 Schema& Schema::or_null() {
   if (keywords_.empty() || nullable_) return *this;
@@ -101,16 +109,19 @@ Schema& Schema::apply_to_member(const FieldRules& rules, Language language) {
   if (const auto& items = rules.item_bounds()) {
     const bool list = find("items") != nullptr;
     if (items->min > 0) set(list ? "minItems" : "minProperties", std::to_string(items->min));
-    if (items->max != static_cast<std::size_t>(-1)) set(list ? "maxItems" : "maxProperties", std::to_string(items->max));
+    if (items->max != static_cast<std::size_t>(-1))
+      set(list ? "maxItems" : "maxProperties", std::to_string(items->max));
   }
   if (rules.documentation()) set_text("description", rules.documentation()->in(language));
   if (rules.is_secret()) {
     set("writeOnly", "true");
-    if (rules.facts().leaf == Leaf::text && !rules.facts().container) set_text("format", "password");
+    if (rules.facts().leaf == Leaf::text && !rules.facts().container)
+      set_text("format", "password");
     return *this;
   }
   if (const std::string& example = rules.example_text(); !example.empty()) {
-    const bool text = !rules.facts().container && (rules.facts().leaf == Leaf::text || rules.facts().leaf == Leaf::enumeration);
+    const bool text = !rules.facts().container &&
+                      (rules.facts().leaf == Leaf::text || rules.facts().leaf == Leaf::enumeration);
     const auto json = text ? Result<Document>(internal_error("")) : Document::parse(example);
     set("examples", fmt::format("[{}]", json ? json->root().text() : json_string(example)));
   }
@@ -118,7 +129,8 @@ Schema& Schema::apply_to_member(const FieldRules& rules, Language language) {
 }
 
 Schema& Schema::set_default(const FieldRules& rules, std::string json) {
-  if (rules.keeps_default() && !rules.is_secret() && json != "null") set("default", std::move(json));
+  if (rules.keeps_default() && !rules.is_secret() && json != "null")
+    set("default", std::move(json));
   return *this;
 }
 

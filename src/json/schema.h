@@ -61,7 +61,8 @@ constexpr std::string_view qualified_type_name() {
   constexpr std::size_t kBegin = kFunction.find(kStart) + kStart.size();
   // g++ lists further aliases after ';'; clang ends with ']'.
   constexpr std::size_t kSemicolon = kFunction.find(';', kBegin);
-  constexpr std::size_t kEnd = kSemicolon == std::string_view::npos ? kFunction.rfind(']') : kSemicolon;
+  constexpr std::size_t kEnd =
+      kSemicolon == std::string_view::npos ? kFunction.rfind(']') : kSemicolon;
   return kFunction.substr(kBegin, kEnd - kBegin);
 }
 
@@ -73,13 +74,14 @@ std::string schema_name() {
   return detail::short_type_name(detail::qualified_type_name<T>());
 }
 
-/// Collects the schemas of everything that an API takes and gives, as OpenAPI 3.1 describes them. Two types
-/// of one name get their namespaces into it. Not thread-safe.
+/// Collects the schemas of everything that an API takes and gives, as OpenAPI 3.1 describes them.
+/// Two types of one name get their namespaces into it. Not thread-safe.
 class Schemas {
  public:
   explicit Schemas(Language language = Language::en) : language_(language) {}
 
-  /// JSON text of the type's schema: in place, or for a described struct {"$ref":"#/components/schemas/Name"}.
+  /// JSON text of the type's schema: in place, or for a described struct
+  /// {"$ref":"#/components/schemas/Name"}.
   template <class T>
   std::string reference() {
     return schema<T>(nullptr).text();
@@ -97,6 +99,8 @@ class Schemas {
   detail::Schema schema(const FieldRules* rules);
   template <class T>
   detail::Schema member_schema(const FieldRules& rules);
+  template <class... T>
+  detail::Schema any_of(std::type_identity<std::variant<T...>> alternatives);
   template <class T>
   std::string component();
   /// The name of a component; `fresh` if it is asked for the first time.
@@ -130,19 +134,25 @@ detail::Schema Schemas::schema(const FieldRules* rules) {
   } else if constexpr (kIsId<T>) {
     return schema<std::remove_cvref_t<decltype(std::declval<T>().value())>>(rules);
   } else if constexpr (kIsSequence<T>) {
-    return Schema::of_type("array").set("items", schema<std::remove_cv_t<typename T::value_type>>(rules).text());
+    return Schema::of_type("array").set(
+        "items", schema<std::remove_cv_t<typename T::value_type>>(rules).text());
   } else if constexpr (kIsMap<T>) {
-    return Schema::of_type("object").set("additionalProperties", schema<typename T::mapped_type>(rules).text());
+    return Schema::of_type("object").set("additionalProperties",
+                                         schema<typename T::mapped_type>(rules).text());
   } else if constexpr (kIsVariant<T>) {
-    return [this]<class... A>(std::type_identity<std::variant<A...>>) {
-      std::string choices = "[";
-      ((choices += (choices.size() > 1 ? "," : "") + schema<A>(nullptr).text()), ...);
-      return Schema().set("oneOf", choices + "]");
-    }(std::type_identity<T>{});
+    return any_of(std::type_identity<T>{});
   } else {
-    static_assert(DescribedStruct<T>, "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
+    static_assert(DescribedStruct<T>,
+                  "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
     return Schema().set_text("$ref", "#/components/schemas/" + component<T>());
   }
+}
+
+template <class... T>
+detail::Schema Schemas::any_of(std::type_identity<std::variant<T...>> /*alternatives*/) {
+  std::string choices;
+  ((choices += (choices.empty() ? "" : ",") + schema<T>(nullptr).text()), ...);
+  return detail::Schema().set("anyOf", "[" + choices + "]");
 }
 
 template <class T>
@@ -190,7 +200,8 @@ std::vector<ParameterSchema> Schemas::parameters() {
     const FieldRules& rules = table[index++];
     auto schema = member_schema<Value>(rules);
     schema.set_default(rules, to_json(initial.*D::pointer));
-    parameters.push_back({std::string(rules.name()), rules.mandatory(), schema.text(), description(rules)});
+    parameters.push_back(
+        {std::string(rules.name()), rules.mandatory(), schema.text(), description(rules)});
   });
   return parameters;
 }

@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-/// How a byte of a string is written: as it is, as the start of a UTF-8 sequence that must be checked, or as
-/// the escape whose letter stands here ('u' for \u00XX).
+/// How a byte of a string is written: as it is, as the start of a UTF-8 sequence that must be
+/// checked, or as the escape whose letter stands here ('u' for \u00XX).
 constexpr char kPlain = 0;
 constexpr char kMultibyte = 1;
 constexpr auto kEscapes = [] {
@@ -80,8 +80,12 @@ void append_float(std::string& out, T value) {
   const T size = std::abs(value);
   const bool plain = size == 0 || (size >= T(1e-7) && size < T(1e21));
   std::array<char, 64> text;
-  const auto end = plain ? std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed).ptr
-                         : std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::scientific).ptr;
+  const auto end =
+      plain ? std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed)
+                  .ptr
+            : std::to_chars(text.data(), text.data() + text.size(), value,
+                            std::chars_format::scientific)
+                  .ptr;
   const std::string_view written(text.data(), static_cast<std::size_t>(end - text.data()));
   out.append(written);
   if (plain && written.find('.') == std::string_view::npos) out.append(".0");
@@ -124,9 +128,17 @@ void append_string(std::string& out, std::string_view text) {
   out.push_back('"');
 }
 
-void append_integer(std::string& out, std::int64_t value) { append_whole(out, value); }
-void append_unsigned(std::string& out, std::uint64_t value) { append_whole(out, value); }
-void append_number(std::string& out, double value) { append_float(out, value); }
-void append_number(std::string& out, float value) { append_float(out, value); }
+void append_integer(std::string& out, std::int64_t value) {
+  append_whole(out, value);
+}
+void append_unsigned(std::string& out, std::uint64_t value) {
+  append_whole(out, value);
+}
+void append_number(std::string& out, double value) {
+  append_float(out, value);
+}
+void append_number(std::string& out, float value) {
+  append_float(out, value);
+}
 
 }  // namespace berth::json

@@ -12,10 +12,11 @@ void append(std::string& out, const T& value);
 
 /// Writes a value as compact JSON straight from the struct.
 ///
-/// Known kinds: bool, integers, float and double (plain decimal, always with a fraction: 50.0; NaN and
-/// infinities become null), anything that reads as a string_view (invalid UTF-8 becomes U+FFFD), optional
-/// (null when empty; a member that is an empty `optional<optional<T>>` is left out), nullptr, monostate,
-/// vector, array, span, map with string keys, variant, Id, Raw, described enums and described structs.
+/// Known kinds: bool, integers, float and double (plain decimal, always with a fraction: 50.0; NaN
+/// and infinities become null), anything that reads as a string_view (invalid UTF-8 becomes
+/// U+FFFD), optional (null when empty; a member that is an empty `optional<optional<T>>` is left
+/// out), nullptr, monostate, vector, array, span, map with string keys, variant, Id, Raw, described
+/// enums and described structs.
 template <class T>
 std::string to_json(const T& value) {
   std::string out;
@@ -141,7 +142,8 @@ void append(std::string& out, const T& value) {
   } else if constexpr (DescribedStruct<T>) {
     detail::append_struct(out, value);
   } else {
-    static_assert(detail::kUnsupported<T>, "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
+    static_assert(detail::kUnsupported<T>,
+                  "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
   }
 }
 

@@ -124,7 +124,8 @@ TEST(Write, ControlCharactersQuotesAndBackslashesAreEscaped) {
 }
 
 TEST(Write, Utf8IsKept) {
-  for (const std::string_view text : {"实例 test1 启动成功", "é", "\U0001F600", "\u0800", "\uD7FF", "\uE000", "\U0010FFFF"}) {
+  for (const std::string_view text :
+       {"实例 test1 启动成功", "é", "\U0001F600", "\u0800", "\uD7FF", "\uE000", "\U0010FFFF"}) {
     EXPECT_EQ(to_json(text), "\"" + std::string(text) + "\"");
   }
 }
@@ -134,12 +135,12 @@ TEST(Write, InvalidUtf8BecomesReplacementCharacters) {
   const std::vector<std::pair<std::string_view, std::string>> table = {
       {"\xFF", mark},
       {"a\x80z", "a" + mark + "z"},
-      {"\xC0\xAF", mark + mark},                  // overlong '/'
-      {"\xE0\x80\xAF", mark + mark + mark},       // overlong
-      {"\xED\xA0\x80", mark + mark + mark},       // surrogate
+      {"\xC0\xAF", mark + mark},                        // overlong '/'
+      {"\xE0\x80\xAF", mark + mark + mark},             // overlong
+      {"\xED\xA0\x80", mark + mark + mark},             // surrogate
       {"\xF4\x90\x80\x80", mark + mark + mark + mark},  // beyond U+10FFFF
-      {"\xE5\xAE", mark},                         // cut off at the end
-      {"\xE5\xAE\"", mark + "\\\""},              // cut off by a quote, which is still escaped
+      {"\xE5\xAE", mark},                               // cut off at the end
+      {"\xE5\xAE\"", mark + "\\\""},  // cut off by a quote, which is still escaped
       {"\xF0\x9F\x98", mark},
       {"\xC3(", mark + "("},
   };
@@ -159,7 +160,8 @@ TEST(Write, ListsKeepTheirOrder) {
 TEST(Write, MapsAreObjectsWithEscapedKeys) {
   EXPECT_EQ(to_json(std::map<std::string, int>{}), "{}");
   EXPECT_EQ(to_json(std::map<std::string, int>{{"b", 2}, {"a\"", 1}}), R"({"a\"":1,"b":2})");
-  EXPECT_EQ(to_json(std::map<std::string, std::optional<bool>, std::less<>>{{"x", {}}}), R"({"x":null})");
+  EXPECT_EQ(to_json(std::map<std::string, std::optional<bool>, std::less<>>{{"x", {}}}),
+            R"({"x":null})");
 }
 
 TEST(Write, EnumsAreTheirNames) {
@@ -181,12 +183,15 @@ TEST(Write, MembersOfBasesComeFirst) {
   EXPECT_EQ(to_json(named), R"({"x":4,"delete":null,"name":"n"})");
 }
 
-TEST(Write, PrivateMembersStayHidden) { EXPECT_EQ(to_json(Hidden<int>{}), R"({"shown":1})"); }
+TEST(Write, PrivateMembersStayHidden) {
+  EXPECT_EQ(to_json(Hidden<int>{}), R"({"shown":1})");
+}
 
 TEST(Write, AnAbsentMemberOfAPatchIsLeftOut) {
   EXPECT_EQ(to_json(Patch{}), "{}");
   EXPECT_EQ(to_json(Patch{.limit = {}, .other = 5}), R"({"other":5})");
-  EXPECT_EQ(to_json(Patch{.limit = std::optional<int>{}, .other = 5}), R"({"limit":null,"other":5})");
+  EXPECT_EQ(to_json(Patch{.limit = std::optional<int>{}, .other = 5}),
+            R"({"limit":null,"other":5})");
 }
 
 TEST(Write, VariantsWriteWhatTheyHold) {

@@ -11,12 +11,14 @@
 
 namespace berth::testing {
 
-/// A new, empty folder (mode 0700) under $TMPDIR that is removed with all it holds when this object ends.
+/// A new, empty folder (mode 0700) under $TMPDIR that is removed with all it holds when this object
+/// ends.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
     std::string pattern = (std::filesystem::temp_directory_path() / "berth-test-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make the folder " + pattern);
+    if (::mkdtemp(pattern.data()) == nullptr)
+      throw std::runtime_error("cannot make the folder " + pattern);
     path_ = pattern;
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
