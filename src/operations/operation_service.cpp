@@ -129,6 +129,7 @@ class Service final : public OperationService, public RunHost {
   std::map<ResourceKey, RunPointer> by_resource_;
   std::unordered_map<OperationId, RunPointer> by_id_;
   std::set<OperationId> left_open_;   ///< of those, what an earlier run left
+  std::size_t finishing_ = 0;         ///< off the resource, about to tell their waiters
   bool draining_ = false;
 
   std::mutex house_mutex_;
@@ -417,9 +418,16 @@ void Service::complete(const RunPointer& run, const Operation& outcome) {
   metrics_.counter("berth_operations_total", "Operations that ended",
                    {{"kind", outcome.kind}, {"outcome", std::string(name(outcome.state))}})
       .add();
+  {
+    const std::lock_guard lock(mutex_);
+    ++finishing_;
+  }
   // First the resource is free, then its waiters go on: they may submit at once.
   vacate(run);
   run->finish(outcome);
+  const std::lock_guard lock(mutex_);
+  --finishing_;
+  idle_.notify_all();
 }
 
 Result<void> Service::store_handle(const Operation& operation) {
@@ -494,8 +502,11 @@ void Service::reconcile_with(std::string kind_prefix, WorkerPool& pool, Reconcil
 
 Result<void> Service::reconcile_open() {
   BERTH_CHECK(find_left_open());
-  const std::lock_guard lock(house_mutex_);
-  reconciling_ = true;
+  {
+    const std::lock_guard lock(house_mutex_);
+    reconciling_ = true;
+  }
+  wake();
   return {};
 }
 
@@ -528,12 +539,17 @@ void Service::drain(Deadline deadline) {
   reconciliation_.stop();
   std::unique_lock lock(mutex_);
   draining_ = true;
-  idle_.wait_until(lock, deadline.at(), [this] { return by_id_.size() == left_open_.size(); });
+  idle_.wait_until(lock, deadline.at(), [this] { return by_id_.size() == left_open_.size() && finishing_ == 0; });
 }
 
 void Service::progressed(const RunPointer& run) {
-  const std::lock_guard lock(house_mutex_);
-  with_progress_.insert(run);
+  bool first = false;
+  {
+    const std::lock_guard lock(house_mutex_);
+    first = with_progress_.empty();
+    with_progress_.insert(run);
+  }
+  if (first) wake();
 }
 
 void Service::call_later(std::function<void()> action) {
