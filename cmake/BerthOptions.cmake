@@ -27,6 +27,12 @@ if(BERTH_SANITIZE)
   add_link_options(-fsanitize=${BERTH_SANITIZE})
 endif()
 
+if(BERTH_BUILD_FUZZERS)
+  # Everything that a fuzzer reaches reports its coverage; the fuzzers themselves bring libFuzzer's main.
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
 find_program(BERTH_CCACHE ccache)
 if(BERTH_CCACHE)
   set(BERTH_LAUNCHER ${CMAKE_COMMAND} -E env
