@@ -36,7 +36,7 @@ std::optional<T> parse_whole(std::string_view text) {
   const auto number = parse_double(text);
   if (!number || std::trunc(*number) != *number) return std::nullopt;
   // max() + 1 is a power of two and so exact as a double, unlike max() itself.
-  constexpr double kEnd = static_cast<double>(std::numeric_limits<T>::max() / 2 + 1) * 2;
+  constexpr double kEnd = static_cast<double>(T{1} << (std::numeric_limits<T>::digits - 1)) * 2;
   if (*number < static_cast<double>(std::numeric_limits<T>::min()) || *number >= kEnd)
     return std::nullopt;
   return static_cast<T>(*number);
@@ -89,10 +89,12 @@ namespace {
 /// `pending_`; when it closes they move together into the arena, so that siblings lie side by side.
 class Builder {
  public:
+  // NOLINTBEGIN(readability-identifier-naming): the parser asks for these names.
   static constexpr std::size_t max_object_size = std::numeric_limits<std::uint32_t>::max();
   static constexpr std::size_t max_array_size = std::numeric_limits<std::uint32_t>::max();
   static constexpr std::size_t max_key_size = std::numeric_limits<std::uint32_t>::max();
   static constexpr std::size_t max_string_size = std::numeric_limits<std::uint32_t>::max();
+  // NOLINTEND(readability-identifier-naming)
 
   using Code = boost::json::error_code;
   using Piece = boost::json::string_view;
@@ -201,7 +203,7 @@ class Builder {
   /// Copies a text that may have come in pieces into the arena.
   std::string_view finish(Piece piece) {
     const std::size_t size = parts_.size() + piece.size();
-    if (size == 0) return std::string_view("", 0);
+    if (size == 0) return std::string_view("");
     char* text = static_cast<char*>(memory_.allocate(size, 1));
     std::memcpy(text, parts_.data(), parts_.size());
     if (!piece.empty()) std::memcpy(text + parts_.size(), piece.data(), piece.size());

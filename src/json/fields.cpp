@@ -83,7 +83,7 @@ struct Pattern {
   std::string_view en;
 };
 
-const std::array kPatterns = {
+constexpr std::array kPatterns = {
     Pattern{"uuid", is_uuid, "UUID", "a UUID"},
     Pattern{"date-time", [](std::string_view text) { return parse_timestamp(text).has_value(); },
             "RFC 3339 时间，例如 2026-01-23T11:30:00Z",
