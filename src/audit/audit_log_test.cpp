@@ -23,11 +23,16 @@ class AuditLogTest : public ::testing::TestWithParam<store::Dialect> {
 
   static Secret key() { return Secret(std::string(32, 'k')); }
   static Origin origin() {
-    return {.user_id = UserId(7), .actor = "alice", .address = "192.0.2.1", .contract = "lxd-panel",
+    return {.user_id = UserId(7),
+            .actor = "alice",
+            .address = "192.0.2.1",
+            .contract = "lxd-panel",
             .request_id = RequestId("request-1")};
   }
   static Entry entry(std::string action, std::string resource = "web-1") {
-    return {.action = std::move(action), .resource_type = "instance", .resource_id = std::move(resource)};
+    return {.action = std::move(action),
+            .resource_type = "instance",
+            .resource_id = std::move(resource)};
   }
   void add(const Entry& entry, const Origin& from = origin()) {
     const auto added = log_->append(from, entry);
@@ -61,7 +66,8 @@ class AuditLogTest : public ::testing::TestWithParam<store::Dialect> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Engines, AuditLogTest,
-                         ::testing::Values(store::Dialect::sqlite, store::Dialect::postgresql), store::engine_name);
+                         ::testing::Values(store::Dialect::sqlite, store::Dialect::postgresql),
+                         store::engine_name);
 
 TEST_P(AuditLogTest, keeps_every_field) {
   const Timestamp at = clock_.now();
@@ -90,10 +96,11 @@ TEST_P(AuditLogTest, keeps_every_field) {
 
 TEST_P(AuditLogTest, numbers_entries_without_gaps_also_after_a_rollback) {
   add(1);
-  const Result<void> rolled_back = database_->write([&](store::Transaction& transaction) -> Result<void> {
-    BERTH_CHECK(log_->append(transaction, origin(), entry("instance.stop")));
-    return Error(ErrorCode::conflict, "test.no", {"否", "no"});
-  });
+  const Result<void> rolled_back =
+      database_->write([&](store::Transaction& transaction) -> Result<void> {
+        BERTH_CHECK(log_->append(transaction, origin(), entry("instance.stop")));
+        return Error(ErrorCode::conflict, "test.no", {"否", "no"});
+      });
   EXPECT_FALSE(rolled_back);
   add(1);
   const Page page = list({});
@@ -119,7 +126,8 @@ TEST_P(AuditLogTest, keeps_one_chain_of_many_writers) {
     std::vector<std::jthread> threads;
     for (int thread = 0; thread < 6; ++thread) {
       threads.emplace_back([&] {
-        for (int index = 0; index < 20; ++index) EXPECT_TRUE(log_->append(origin(), entry("instance.start")));
+        for (int index = 0; index < 20; ++index)
+          EXPECT_TRUE(log_->append(origin(), entry("instance.start")));
       });
     }
   }
@@ -147,8 +155,12 @@ TEST_P(AuditLogTest, filters_by_every_field) {
   EXPECT_EQ(list({.resource_id = "a"}).total, 3);
   EXPECT_EQ(list({.from = fourth}).total, 1);
   EXPECT_EQ(list({.until = fourth}).total, 3);
-  EXPECT_EQ(list({.user_id = UserId(8), .action_prefix = "instance.", .resource_type = "instance", .resource_id = "b",
-                  .from = fourth - 1h, .until = fourth})
+  EXPECT_EQ(list({.user_id = UserId(8),
+                  .action_prefix = "instance.",
+                  .resource_type = "instance",
+                  .resource_id = "b",
+                  .from = fourth - 1h,
+                  .until = fourth})
                 .total,
             1);
 }
@@ -200,9 +212,10 @@ TEST_P(AuditLogTest, finds_a_change_of_any_column) {
     return transaction.execute("CREATE TABLE untouched AS SELECT * FROM audit_log");
   }));
   for (const char* change :
-       {"id = 'x'", "at = at + 1", "user_id = 8", "actor = 'mallory'", "address = ''", "contract = 'cli'",
-        "request_id = 'other'", "action = 'instance.stop'", "resource_type = 'user'", "resource_id = 'web-2'",
-        "outcome = 'failure'", "outcome = 'other'", "details = '{\"a\":1}'", "hash = ''"}) {
+       {"id = 'x'", "at = at + 1", "user_id = 8", "actor = 'mallory'", "address = ''",
+        "contract = 'cli'", "request_id = 'other'", "action = 'instance.stop'",
+        "resource_type = 'user'", "resource_id = 'web-2'", "outcome = 'failure'",
+        "outcome = 'other'", "details = '{\"a\":1}'", "hash = ''"}) {
     SCOPED_TRACE(change);
     tamper(std::string("UPDATE audit_log SET ") + change + " WHERE sequence = 2");
     const Verification verification = verify();
@@ -231,7 +244,8 @@ TEST_P(AuditLogTest, finds_a_removed_entry_whose_gap_was_closed) {
   add(4);
   tamper("DELETE FROM audit_log WHERE sequence = 2");
   for (const char* sequence : {"3", "4"}) {
-    tamper(std::string("UPDATE audit_log SET sequence = sequence - 1 WHERE sequence = ") + sequence);
+    tamper(std::string("UPDATE audit_log SET sequence = sequence - 1 WHERE sequence = ") +
+           sequence);
   }
   EXPECT_EQ(verify().first_broken, 2);
 }
@@ -246,8 +260,10 @@ TEST_P(AuditLogTest, finds_entries_that_changed_places) {
 
 TEST_P(AuditLogTest, finds_an_inserted_entry) {
   add(2);
-  tamper("INSERT INTO audit_log SELECT 3, 'forged', at, user_id, actor, address, contract, request_id, action, "
-         "resource_type, resource_id, outcome, details, hash FROM audit_log WHERE sequence = 2");
+  tamper(
+      "INSERT INTO audit_log SELECT 3, 'forged', at, user_id, actor, address, contract, "
+      "request_id, action, "
+      "resource_type, resource_id, outcome, details, hash FROM audit_log WHERE sequence = 2");
   EXPECT_EQ(verify().first_broken, 3);
   tamper("UPDATE audit_log SET sequence = 0 WHERE sequence = 3");
   EXPECT_EQ(verify().first_broken, 1);
@@ -271,7 +287,8 @@ TEST_P(AuditLogTest, finds_a_log_that_was_cut_off) {
 TEST_P(AuditLogTest, finds_a_log_cut_off_whose_head_was_set_back) {
   add(5);
   tamper("DELETE FROM audit_log WHERE sequence > 3");
-  tamper("UPDATE audit_head SET sequence = 3, hash = (SELECT hash FROM audit_log WHERE sequence = 3)");
+  tamper(
+      "UPDATE audit_head SET sequence = 3, hash = (SELECT hash FROM audit_log WHERE sequence = 3)");
   EXPECT_FALSE(verify().intact);
   tamper("UPDATE audit_head SET seal = ''");
   EXPECT_FALSE(verify().intact);

@@ -15,8 +15,8 @@ struct Notification {
   std::string payload;
 };
 
-/// The transaction that a body works in. After a statement has failed nothing more runs in it and it is rolled
-/// back whatever the body returns: PostgreSQL cannot go on, so SQLite must not either.
+/// The transaction that a body works in. After a statement has failed nothing more runs in it and
+/// it is rolled back whatever the body returns: PostgreSQL cannot go on, so SQLite must not either.
 class ActiveTransaction : public Transaction {
  public:
   ActiveTransaction(Connection& connection, Kind kind) : connection_(connection), kind_(kind) {}
@@ -42,10 +42,11 @@ class ActiveTransaction : public Transaction {
 };
 
 /// Runs `body` and yields its error, or that of a statement whose failure it passed over.
-Result<void> run_body(const std::function<Result<void>(Transaction&)>& body, ActiveTransaction& transaction);
+Result<void> run_body(const std::function<Result<void>(Transaction&)>& body,
+                      ActiveTransaction& transaction);
 
-/// Marks this thread as being inside a transaction of `database` while it lives. Throws std::logic_error if it
-/// already is: a nested transaction would wait for the one around it.
+/// Marks this thread as being inside a transaction of `database` while it lives. Throws
+/// std::logic_error if it already is: a nested transaction would wait for the one around it.
 class NestingGuard {
  public:
   explicit NestingGuard(const Database& database);

@@ -8,8 +8,8 @@ namespace berth::store {
 
 namespace {
 
-// Enough for every statement of the program and the combinations of its filters; bounds what a connection
-// keeps if some statement is ever built from many parts.
+// Enough for every statement of the program and the combinations of its filters; bounds what a
+// connection keeps if some statement is ever built from many parts.
 constexpr std::size_t kMaxStatements = 256;
 
 // Gives up cursor, locks and bindings however the run ends.

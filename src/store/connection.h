@@ -22,8 +22,8 @@ namespace berth::store {
 
 enum class Kind { read, write };
 
-/// One connection to an engine, with its prepared statements. The only place, with its descendants and
-/// Statement, that knows SOCI: what SOCI throws ends here. Not thread-safe.
+/// One connection to an engine, with its prepared statements. The only place, with its descendants
+/// and Statement, that knows SOCI: what SOCI throws ends here. Not thread-safe.
 class Connection {
  public:
   virtual ~Connection();
@@ -34,8 +34,8 @@ class Connection {
   /// Runs statements without parameters and answers, parted by ";".
   virtual Result<void> script(const std::string& sql) = 0;
   virtual Result<void> begin(Kind kind) = 0;
-  /// False when the engine has ended the transaction by itself, as both do when the disk is full or the
-  /// connection is lost.
+  /// False when the engine has ended the transaction by itself, as both do when the disk is full or
+  /// the connection is lost.
   virtual bool in_transaction() const = 0;
   /// False once the connection is lost for good; then it must be replaced.
   virtual bool alive() const = 0;
@@ -49,7 +49,8 @@ class Connection {
   explicit Connection(std::unique_ptr<soci::session> session);
   soci::session& session() { return *session_; }
   virtual std::unique_ptr<Statement> prepare(const std::string& sql) = 0;
-  /// Turns the exception in flight, which SOCI or the standard library threw, into an Error. Rethrows bugs.
+  /// Turns the exception in flight, which SOCI or the standard library threw, into an Error.
+  /// Rethrows bugs.
   virtual Error translate_current() = 0;
   /// Called around everything that waits for the engine.
   virtual void call_begins() {}

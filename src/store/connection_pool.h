@@ -18,13 +18,16 @@ class ConnectionPool {
  public:
   using Connect = std::function<Result<std::unique_ptr<Connection>>()>;
 
-  /// A connection on loan. One that is no longer alive, or still in a transaction, is closed instead of
-  /// returned.
+  /// A connection on loan. One that is no longer alive, or still in a transaction, is closed
+  /// instead of returned.
   class Lease {
    public:
     Lease(ConnectionPool& pool, std::unique_ptr<Connection> connection)
         : pool_(&pool), connection_(std::move(connection)) {}
-    Lease(Lease&& other) noexcept : pool_(other.pool_), connection_(std::move(other.connection_)), held_(std::exchange(other.held_, false)) {}
+    Lease(Lease&& other) noexcept
+        : pool_(other.pool_),
+          connection_(std::move(other.connection_)),
+          held_(std::exchange(other.held_, false)) {}
     Lease& operator=(Lease&&) = delete;
     ~Lease();
     Connection& operator*() const { return *connection_; }
@@ -38,7 +41,8 @@ class ConnectionPool {
 
   ConnectionPool(std::size_t size, Connect connect, StoreMetrics& metrics);
 
-  /// Errors: unavailable "store.unavailable" when none is free until `deadline` or none can be opened.
+  /// Errors: unavailable "store.unavailable" when none is free until `deadline` or none can be
+  /// opened.
   Result<Lease> acquire(std::chrono::steady_clock::time_point deadline);
 
  private:

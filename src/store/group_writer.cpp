@@ -15,7 +15,8 @@ namespace berth::store {
 
 namespace {
 
-// A collision with a writer outside this program ends one savepoint; run again it nearly always succeeds.
+// A collision with a writer outside this program ends one savepoint; run again it nearly always
+// succeeds.
 constexpr int kMaxAttempts = 4;
 
 constexpr auto kOpenSavepoint = "SAVEPOINT one_write";
@@ -24,7 +25,8 @@ constexpr auto kDropSavepoint = "ROLLBACK TO SAVEPOINT one_write; RELEASE SAVEPO
 
 }  // namespace
 
-// Lives on its caller's stack. `state` belongs to the writer's mutex, the rest to whom the state says.
+// Lives on its caller's stack. `state` belongs to the writer's mutex, the rest to whom the state
+// says.
 struct GroupWriter::Job {
   enum class State { waiting, running, done };
 
@@ -80,8 +82,8 @@ Result<void> GroupWriter::run(const Body& body) {
     room_.notify_one();
     return unavailable(Obstacle::busy, "the writer did not come to this write in time");
   }
-  // Once it runs its outcome is awaited: the engine's own limits bound that, and giving up would leave the
-  // caller without knowing whether it was committed.
+  // Once it runs its outcome is awaited: the engine's own limits bound that, and giving up would
+  // leave the caller without knowing whether it was committed.
   job.finished.wait(lock, [&] { return job.state == Job::State::done; });
   lock.unlock();
   if (job.thrown) std::rethrow_exception(job.thrown);
@@ -121,8 +123,8 @@ void GroupWriter::run_group() {
 }
 
 Result<void> GroupWriter::begin() {
-  // A connection that was lost while it was idle shows only now, so one is tried anew before giving up; but not
-  // when it was given up because the server hung.
+  // A connection that was lost while it was idle shows only now, so one is tried anew before giving
+  // up; but not when it was given up because the server hung.
   const auto deadline = std::chrono::steady_clock::now() + settings_.wait;
   for (int attempt = 1;; ++attempt) {
     if (!connection_) {
@@ -175,7 +177,8 @@ Result<void> GroupWriter::run_attempt(Job& job) {
     const NestingGuard guard(owner_);
     outcome = run_body(job.body, transaction);
   } catch (...) {
-    // A bug of the caller's: it gets its exception back, the writer and the rest of the group go on.
+    // A bug of the caller's: it gets its exception back, the writer and the rest of the group go
+    // on.
     job.thrown = std::current_exception();
     outcome = internal_error("the body of a write threw");
   }

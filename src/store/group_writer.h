@@ -17,8 +17,9 @@
 
 namespace berth::store {
 
-/// The one thread that writes. It runs every write that waits, each in a savepoint of its own, commits them
-/// together and only then wakes their callers, so that the cost of a durable commit is shared. Thread-safe.
+/// The one thread that writes. It runs every write that waits, each in a savepoint of its own,
+/// commits them together and only then wakes their callers, so that the cost of a durable commit is
+/// shared. Thread-safe.
 class GroupWriter {
  public:
   using Body = std::function<Result<void>(Transaction&)>;
@@ -32,10 +33,10 @@ class GroupWriter {
     std::chrono::milliseconds group_time{20};  ///< after which a group takes no more writes
   };
 
-  /// `connection` may be null: then `connect` is called for the first write. `deliver` is called on the
-  /// writer's thread after a commit.
-  GroupWriter(Settings settings, const Database& owner, Connect connect, Deliver deliver, StoreMetrics& metrics,
-              std::unique_ptr<Connection> connection);
+  /// `connection` may be null: then `connect` is called for the first write. `deliver` is called on
+  /// the writer's thread after a commit.
+  GroupWriter(Settings settings, const Database& owner, Connect connect, Deliver deliver,
+              StoreMetrics& metrics, std::unique_ptr<Connection> connection);
   GroupWriter(const GroupWriter&) = delete;
   GroupWriter& operator=(const GroupWriter&) = delete;
   /// Runs what is queued, then ends the thread and closes the connection.

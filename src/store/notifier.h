@@ -22,7 +22,8 @@ class Listeners {
   std::vector<Database::Listener> listeners_;
 };
 
-/// Delivers in the order of `publish`, on a thread of its own, so that a listener may use the store.
+/// Delivers in the order of `publish`, on a thread of its own, so that a listener may use the
+/// store.
 class Notifier {
  public:
   Notifier();
@@ -32,7 +33,8 @@ class Notifier {
   ~Notifier();
 
   void listen(Database::Listener listener) { listeners_.add(std::move(listener)); }
-  /// Never blocks. When listeners fall too far behind, what waits is replaced by one kMissedChannel.
+  /// Never blocks. When listeners fall too far behind, what waits is replaced by one
+  /// kMissedChannel.
   void publish(std::vector<Notification> notifications);
 
  private:

@@ -17,7 +17,8 @@ namespace berth::store {
 
 namespace {
 
-// Advisory locks are numbers that only need to differ from those of other programs in the same database.
+// Advisory locks are numbers that only need to differ from those of other programs in the same
+// database.
 constexpr std::int64_t kWriteLock = 0x6265727468000001;
 constexpr std::int64_t kMigrationLock = 0x6265727468000002;
 
@@ -25,8 +26,16 @@ constexpr std::int64_t kMigrationLock = 0x6265727468000002;
 constexpr std::chrono::milliseconds kGrace{2000};
 
 // Type numbers of pg_type, which never change.
-enum TypeOid : unsigned { oid_bool = 16, oid_int8 = 20, oid_int2 = 21, oid_int4 = 23, oid_oid = 26,
-                          oid_float4 = 700, oid_float8 = 701, oid_numeric = 1700 };
+enum TypeOid : unsigned {
+  oid_bool = 16,
+  oid_int8 = 20,
+  oid_int2 = 21,
+  oid_int4 = 23,
+  oid_oid = 26,
+  oid_float4 = 700,
+  oid_float8 = 701,
+  oid_numeric = 1700
+};
 
 template <class Number>
 Number parsed(std::string_view text) {
@@ -40,18 +49,23 @@ Number parsed(std::string_view text) {
 
 Scalar scalar_of(unsigned type, std::string_view text) {
   switch (type) {
-    case oid_bool: return std::int64_t{text == "t" ? 1 : 0};
+    case oid_bool:
+      return std::int64_t{text == "t" ? 1 : 0};
     case oid_int2:
     case oid_int4:
     case oid_int8:
-    case oid_oid: return parsed<std::int64_t>(text);
+    case oid_oid:
+      return parsed<std::int64_t>(text);
     case oid_float4:
-    case oid_float8: return parsed<double>(text);
+    case oid_float8:
+      return parsed<double>(text);
     case oid_numeric:
       // sum() of integers is numeric; on SQLite it stays an integer.
-      if (text.find_first_not_of("-0123456789") == std::string_view::npos) return parsed<std::int64_t>(text);
+      if (text.find_first_not_of("-0123456789") == std::string_view::npos)
+        return parsed<std::int64_t>(text);
       return parsed<double>(text);
-    default: return std::string(text);
+    default:
+      return std::string(text);
   }
 }
 
@@ -114,7 +128,9 @@ std::string in_quotes(std::string_view value) {
   return text + "'";
 }
 
-bool begins_with(std::string_view state, std::string_view kind) { return state.starts_with(kind); }
+bool begins_with(std::string_view state, std::string_view kind) {
+  return state.starts_with(kind);
+}
 
 }  // namespace
 
@@ -156,8 +172,8 @@ struct PostgresqlConnection::Native {
   PGconn* handle;
 };
 
-PostgresqlConnection::PostgresqlConnection(std::unique_ptr<soci::session> session, std::chrono::milliseconds wait,
-                                           StallGuard& guard)
+PostgresqlConnection::PostgresqlConnection(std::unique_ptr<soci::session> session,
+                                           std::chrono::milliseconds wait, StallGuard& guard)
     : Connection(std::move(session)), wait_(wait), guard_(guard) {
   auto& backend = static_cast<soci::postgresql_session_backend&>(*this->session().get_backend());
   native_ = std::make_unique<Native>(Native{backend.conn_});
@@ -169,14 +185,17 @@ PostgresqlConnection::~PostgresqlConnection() {
 }
 
 Result<std::unique_ptr<Connection>> PostgresqlConnection::open(const Secret& connection_string,
-                                                               std::chrono::milliseconds wait, StallGuard& guard) {
+                                                               std::chrono::milliseconds wait,
+                                                               StallGuard& guard) {
   std::unique_ptr<soci::session> session;
   try {
-    session = std::make_unique<soci::session>(soci::postgresql, std::string(connection_string.reveal()));
+    session =
+        std::make_unique<soci::session>(soci::postgresql, std::string(connection_string.reveal()));
   } catch (const soci::soci_error& error) {
     return unavailable(Obstacle::unreachable, error.get_error_message());
   }
-  std::unique_ptr<PostgresqlConnection> connection(new PostgresqlConnection(std::move(session), wait, guard));
+  std::unique_ptr<PostgresqlConnection> connection(
+      new PostgresqlConnection(std::move(session), wait, guard));
   BERTH_CHECK(connection->configure());
   return connection;
 }
@@ -184,10 +203,13 @@ Result<std::unique_ptr<Connection>> PostgresqlConnection::open(const Secret& con
 Result<void> PostgresqlConnection::configure() {
   // Terse messages do not repeat the values of a row, which do not belong in a log.
   PQsetErrorVerbosity(native_->handle, PQERRORS_TERSE);
-  PQsetNoticeProcessor(native_->handle, [](void*, const char*) {}, nullptr);
-  // A node that hangs inside a transaction loses it, and with it the lock that the other nodes wait for.
+  PQsetNoticeProcessor(
+      native_->handle, [](void*, const char*) {}, nullptr);
+  // A node that hangs inside a transaction loses it, and with it the lock that the other nodes wait
+  // for.
   return script(fmt::format(
-      "SET statement_timeout = {0}; SET lock_timeout = {0}; SET idle_in_transaction_session_timeout = {1};"
+      "SET statement_timeout = {0}; SET lock_timeout = {0}; SET "
+      "idle_in_transaction_session_timeout = {1};"
       "SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET TimeZone = 'UTC';"
       "SELECT set_config('synchronous_commit', 'on', false) "
       "WHERE current_setting('synchronous_commit') = 'off'",
@@ -212,7 +234,8 @@ Result<void> PostgresqlConnection::script(const std::string& sql) {
 Result<void> PostgresqlConnection::begin(Kind kind) {
   reading_ = kind == Kind::read;
   if (reading_) return script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-  return script(fmt::format("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({})", kWriteLock));
+  return script(fmt::format(
+      "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({})", kWriteLock));
 }
 
 bool PostgresqlConnection::in_transaction() const {
@@ -226,16 +249,18 @@ bool PostgresqlConnection::alive() const {
 }
 
 Result<bool> PostgresqlConnection::has_table(std::string_view name) {
-  const Rows found = BERTH_TRY(query("SELECT count(*) AS n FROM information_schema.tables "
-                                     "WHERE table_schema = current_schema() AND table_name = :name",
-                                     {{"name", name}}));
+  const Rows found =
+      BERTH_TRY(query("SELECT count(*) AS n FROM information_schema.tables "
+                      "WHERE table_schema = current_schema() AND table_name = :name",
+                      {{"name", name}}));
   return found.front().integer("n") > 0;
 }
 
 Result<void> PostgresqlConnection::lock_for_migration() {
   limited_ = false;
-  return script(fmt::format("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({})",
-                            kMigrationLock));
+  return script(
+      fmt::format("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({})",
+                  kMigrationLock));
 }
 
 std::unique_ptr<Statement> PostgresqlConnection::prepare(const std::string& sql) {
@@ -256,8 +281,8 @@ Error PostgresqlConnection::translate_current() {
   try {
     throw;
   } catch (const soci::postgresql_soci_error& error) {
-    // An error without a state is libpq's own: it could not talk to the server, even where it still calls the
-    // connection good because only sending has failed.
+    // An error without a state is libpq's own: it could not talk to the server, even where it still
+    // calls the connection good because only sending has failed.
     const std::string state = error.sqlstate();
     if (state == "     " || begins_with(state, "57P0") || begins_with(state, "08")) lost_ = true;
     return translate(state, error.get_error_message());
@@ -282,7 +307,8 @@ Error PostgresqlConnection::translate(std::string_view state, std::string messag
     return unavailable(Obstacle::read_only, std::move(detail));
   }
   if (begins_with(state, "58")) return unavailable(Obstacle::unreadable, std::move(detail));
-  if (state == "XX001" || state == "XX002") return unavailable(Obstacle::damaged, std::move(detail));
+  if (state == "XX001" || state == "XX002")
+    return unavailable(Obstacle::damaged, std::move(detail));
   return internal_error(std::move(detail));
 }
 

@@ -11,21 +11,23 @@
 
 namespace berth::store {
 
-/// Completes a libpq connection string (either form) with limits and a name, where it does not set them.
-/// Errors: invalid_argument "store.connection_string".
+/// Completes a libpq connection string (either form) with limits and a name, where it does not set
+/// them. Errors: invalid_argument "store.connection_string".
 Result<Secret> complete_connection_string(const Secret& given, std::chrono::milliseconds wait);
 
 /// A connection to PostgreSQL.
 ///
-/// Writes run at READ COMMITTED under one advisory lock, taken before anything is read and held until the
-/// commit is visible, so they follow one another across all nodes. SERIALIZABLE would keep the same promise,
-/// but every audited change updates the head of the audit log: concurrent writers would all collide there and
-/// run again and again, whereas the lock makes them queue, and each node's group commit shares its cost.
-/// READ COMMITTED, because its statements see what was committed while the lock was waited for.
+/// Writes run at READ COMMITTED under one advisory lock, taken before anything is read and held
+/// until the commit is visible, so they follow one another across all nodes. SERIALIZABLE would
+/// keep the same promise, but every audited change updates the head of the audit log: concurrent
+/// writers would all collide there and run again and again, whereas the lock makes them queue, and
+/// each node's group commit shares its cost. READ COMMITTED, because its statements see what was
+/// committed while the lock was waited for.
 class PostgresqlConnection : public Connection {
  public:
   /// `guard` must outlive the connection.
-  static Result<std::unique_ptr<Connection>> open(const Secret& connection_string, std::chrono::milliseconds wait,
+  static Result<std::unique_ptr<Connection>> open(const Secret& connection_string,
+                                                  std::chrono::milliseconds wait,
                                                   StallGuard& guard);
   ~PostgresqlConnection() override;
 
@@ -36,7 +38,8 @@ class PostgresqlConnection : public Connection {
   bool alive() const override;
   Result<bool> has_table(std::string_view name) override;
 
-  /// Waits for the lock that lets one node migrate at a time, and lifts the time limits of this connection.
+  /// Waits for the lock that lets one node migrate at a time, and lifts the time limits of this
+  /// connection.
   Result<void> lock_for_migration();
 
  protected:
@@ -47,7 +50,8 @@ class PostgresqlConnection : public Connection {
 
  private:
   struct Native;
-  PostgresqlConnection(std::unique_ptr<soci::session> session, std::chrono::milliseconds wait, StallGuard& guard);
+  PostgresqlConnection(std::unique_ptr<soci::session> session, std::chrono::milliseconds wait,
+                       StallGuard& guard);
   Result<void> configure();
   Error translate(std::string_view state, std::string message) const;
 

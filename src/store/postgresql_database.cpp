@@ -10,7 +10,8 @@
 namespace berth::store {
 
 PostgresqlDatabase::PostgresqlDatabase(const Settings& settings, metrics::Registry& metrics,
-                                       std::span<const Migration> migrations, const Secret& connection_string,
+                                       std::span<const Migration> migrations,
+                                       const Secret& connection_string,
                                        std::shared_ptr<StallGuard> guard)
     // The guard is owned by what opens connections, which the base destroys after the last of them.
     : SqlDatabase(
@@ -20,9 +21,11 @@ PostgresqlDatabase::PostgresqlDatabase(const Settings& settings, metrics::Regist
           },
           [](const std::vector<Notification>&) {}) {}
 
-Result<std::unique_ptr<Database>> PostgresqlDatabase::open(const Settings& settings, metrics::Registry& metrics,
+Result<std::unique_ptr<Database>> PostgresqlDatabase::open(const Settings& settings,
+                                                           metrics::Registry& metrics,
                                                            std::span<const Migration> migrations) {
-  const Secret connection_string = BERTH_TRY(complete_connection_string(settings.postgresql, settings.wait));
+  const Secret connection_string =
+      BERTH_TRY(complete_connection_string(settings.postgresql, settings.wait));
   std::unique_ptr<PostgresqlDatabase> database(new PostgresqlDatabase(
       settings, metrics, migrations, connection_string, std::make_shared<StallGuard>()));
   BERTH_CHECK(database->start());
@@ -31,8 +34,9 @@ Result<std::unique_ptr<Database>> PostgresqlDatabase::open(const Settings& setti
 }
 
 Result<void> PostgresqlDatabase::backup_to(const std::filesystem::path&) {
-  return Error(ErrorCode::unsupported, "store.backup",
-               {"PostgreSQL 数据库请使用 pg_dump 备份", "Use pg_dump to back up a PostgreSQL database"});
+  return Error(
+      ErrorCode::unsupported, "store.backup",
+      {"PostgreSQL 数据库请使用 pg_dump 备份", "Use pg_dump to back up a PostgreSQL database"});
 }
 
 Result<void> PostgresqlDatabase::notify(Transaction& transaction, std::string_view channel,

@@ -10,10 +10,12 @@
 
 namespace berth::store {
 
-/// Hears what any node notifies, on a connection and a thread of its own; connects anew when that is lost.
+/// Hears what any node notifies, on a connection and a thread of its own; connects anew when that
+/// is lost.
 class PostgresqlListener {
  public:
-  /// The channel of PostgreSQL that carries all of the store's; its payload is "<channel>\n<payload>".
+  /// The channel of PostgreSQL that carries all of the store's; its payload is
+  /// "<channel>\n<payload>".
   static constexpr const char* kCarrier = "berth";
 
   /// Yields once notifications are being heard. Errors: unavailable "store.unavailable".
@@ -31,7 +33,8 @@ class PostgresqlListener {
   void work();
   void reconnect();
   void deliver();
-  /// True when asked to stop, within `milliseconds` (-1: without limit) or at once when the socket has data.
+  /// True when asked to stop, within `milliseconds` (-1: without limit) or at once when the socket
+  /// has data.
   bool wait_for(int socket, int milliseconds) const;
 
   const Secret connection_string_;

@@ -14,7 +14,8 @@
 
 namespace berth::store {
 
-/// What both engines have in common: transactions over a writer and a pool of readers, and migrating.
+/// What both engines have in common: transactions over a writer and a pool of readers, and
+/// migrating.
 class SqlDatabase : public Database {
  public:
   Dialect dialect() const override { return settings_.dialect; }
@@ -25,14 +26,15 @@ class SqlDatabase : public Database {
   /// Opens a connection of the given kind. Called from several threads.
   using Connect = std::function<Result<std::unique_ptr<Connection>>(Kind)>;
 
-  SqlDatabase(Settings settings, metrics::Registry& metrics, std::span<const Migration> migrations, Connect connect,
-              GroupWriter::Deliver deliver);
+  SqlDatabase(Settings settings, metrics::Registry& metrics, std::span<const Migration> migrations,
+              Connect connect, GroupWriter::Deliver deliver);
 
   const Settings& settings() const { return settings_; }
   Result<std::unique_ptr<Connection>> connect(Kind kind) { return connect_(kind); }
   /// Connects and checks the schema; to be called once, by the opener.
   Result<void> start();
-  /// Ends the writer; to be called first by the descendant's destructor, since the writer delivers to it.
+  /// Ends the writer; to be called first by the descendant's destructor, since the writer delivers
+  /// to it.
   void stop() { writer_.reset(); }
 
   /// Makes sure that one node migrates at a time, until `connection` is closed.

@@ -52,7 +52,8 @@ class SqliteStatement : public Statement {
   }
 
   std::int64_t changed() override {
-    // sqlite3_changes keeps the count of an earlier statement when this one was no INSERT, UPDATE or DELETE.
+    // sqlite3_changes keeps the count of an earlier statement when this one was no INSERT, UPDATE
+    // or DELETE.
     if (total_changes() == total_before_) return 0;
     return api::sqlite3_changes(backend_.session_.conn_);
   }
@@ -77,13 +78,17 @@ class SqliteStatement : public Statement {
 
   Scalar value(int column) const {
     switch (api::sqlite3_column_type(handle(), column)) {
-      case SQLITE_INTEGER: return std::int64_t{api::sqlite3_column_int64(handle(), column)};
-      case SQLITE_FLOAT: return api::sqlite3_column_double(handle(), column);
-      case SQLITE_NULL: return std::monostate{};
+      case SQLITE_INTEGER:
+        return std::int64_t{api::sqlite3_column_int64(handle(), column)};
+      case SQLITE_FLOAT:
+        return api::sqlite3_column_double(handle(), column);
+      case SQLITE_NULL:
+        return std::monostate{};
       default: {
         const auto* bytes = static_cast<const char*>(api::sqlite3_column_blob(handle(), column));
         const int size = api::sqlite3_column_bytes(handle(), column);
-        return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(size));
+        return bytes == nullptr ? std::string()
+                                : std::string(bytes, static_cast<std::size_t>(size));
       }
     }
   }
@@ -92,29 +97,44 @@ class SqliteStatement : public Statement {
   int total_before_ = 0;
 };
 
-Result<void> make_private(const std::filesystem::path& file) {
-  // SQLite gives its -wal and -shm files the mode of the database.
-  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor < 0) {
-    const std::string detail = fmt::format("{}: {}", file.string(), std::generic_category().message(errno));
-    if (errno == EROFS || errno == EACCES || errno == EPERM) return unavailable(Obstacle::read_only, detail);
-    if (errno == ENOSPC || errno == EDQUOT) return unavailable(Obstacle::full, detail);
-    return unavailable(Obstacle::unreadable, detail);
+Error file_trouble(const std::filesystem::path& file, int code) {
+  std::string detail = fmt::format("{}: {}", file.string(), std::generic_category().message(code));
+  if (code == EROFS || code == EACCES || code == EPERM) {
+    return unavailable(Obstacle::read_only, std::move(detail));
   }
+  if (code == ENOSPC || code == EDQUOT) return unavailable(Obstacle::full, std::move(detail));
+  return unavailable(Obstacle::unreadable, std::move(detail));
+}
+
+// SQLite gives its -wal and -shm files the mode of the database.
+Result<void> make_private(const std::filesystem::path& file) {
+  const int created = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (created >= 0) {
+    ::close(created);
+    return {};
+  }
+  if (errno != EEXIST) return file_trouble(file, errno);
+  // Never by opening: closing a descriptor of the file would drop the locks that SQLite holds on it
+  // for this process's other connections.
   struct stat status {};
-  const bool open_to_others = ::fstat(descriptor, &status) == 0 && (status.st_mode & 077U) != 0;
-  const bool failed = open_to_others && ::fchmod(descriptor, 0600) != 0;
-  ::close(descriptor);
-  if (failed) return unavailable(Obstacle::unreadable, fmt::format("{}: cannot set mode 0600", file.string()));
+  if (::stat(file.c_str(), &status) != 0) return file_trouble(file, errno);
+  if ((status.st_mode & 077U) != 0 && ::chmod(file.c_str(), 0600) != 0) {
+    return file_trouble(file, errno);
+  }
+  if (::faccessat(AT_FDCWD, file.c_str(), R_OK | W_OK, AT_EACCESS) != 0) {
+    return file_trouble(file, errno);
+  }
   return {};
 }
 
-// SOCI takes a name with "=" for a list of options, in which a quoted value may hold anything but quotes.
+// SOCI takes a name with "=" for a list of options, in which a quoted value may hold anything but
+// quotes.
 Result<std::string> connect_string(const std::filesystem::path& file) {
   const std::string& path = file.native();
   if (path.find('=') == std::string::npos) return path;
   if (path.find('"') == std::string::npos) return fmt::format("db=\"{}\"", path);
-  return unavailable(Obstacle::unreadable, fmt::format("{}: a path with both = and \" is not supported", path));
+  return unavailable(Obstacle::unreadable,
+                     fmt::format("{}: a path with both = and \" is not supported", path));
 }
 
 }  // namespace
@@ -129,9 +149,12 @@ SqliteConnection::SqliteConnection(std::unique_ptr<soci::session> session, Kind 
   native_ = std::make_unique<Native>(Native{backend.conn_});
 }
 
-SqliteConnection::~SqliteConnection() { forget_statements(); }
+SqliteConnection::~SqliteConnection() {
+  forget_statements();
+}
 
-Result<std::unique_ptr<Connection>> SqliteConnection::open(const std::filesystem::path& file, Kind kind,
+Result<std::unique_ptr<Connection>> SqliteConnection::open(const std::filesystem::path& file,
+                                                           Kind kind,
                                                            std::chrono::milliseconds wait) {
   BERTH_CHECK(make_private(file));
   const std::string target = BERTH_TRY(connect_string(file));
@@ -139,7 +162,8 @@ Result<std::unique_ptr<Connection>> SqliteConnection::open(const std::filesystem
   try {
     session = std::make_unique<soci::session>(soci::sqlite3, target);
   } catch (const soci::soci_error& error) {
-    return unavailable(Obstacle::unreadable, fmt::format("{}: {}", file.string(), error.get_error_message()));
+    return unavailable(Obstacle::unreadable,
+                       fmt::format("{}: {}", file.string(), error.get_error_message()));
   }
   std::unique_ptr<SqliteConnection> connection(new SqliteConnection(std::move(session), kind));
   BERTH_CHECK(connection->configure(wait));
@@ -153,8 +177,8 @@ Result<void> SqliteConnection::configure(std::chrono::milliseconds wait) {
   if (mode.empty() || mode.front().text("journal_mode") != "wal") {
     return unavailable(Obstacle::read_only, "the file cannot be switched to WAL");
   }
-  // FULL: a commit is on the disk before it is acknowledged. The cache is kept small because several
-  // connections each have one and the kernel caches the file anyway.
+  // FULL: a commit is on the disk before it is acknowledged. The cache is kept small because
+  // several connections each have one and the kernel caches the file anyway.
   return script(fmt::format(
       "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
       "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4000;"
@@ -172,15 +196,19 @@ Result<void> SqliteConnection::script(const std::string& sql) {
 }
 
 Result<void> SqliteConnection::begin(Kind kind) {
-  // IMMEDIATE: the lock is waited for here; a transaction that upgrades later could not wait at all.
+  // IMMEDIATE: the lock is waited for here; a transaction that upgrades later could not wait at
+  // all.
   return script(kind == Kind::write ? "BEGIN IMMEDIATE" : "BEGIN");
 }
 
-bool SqliteConnection::in_transaction() const { return api::sqlite3_get_autocommit(native_->handle) == 0; }
+bool SqliteConnection::in_transaction() const {
+  return api::sqlite3_get_autocommit(native_->handle) == 0;
+}
 
 Result<bool> SqliteConnection::has_table(std::string_view name) {
   const Rows found = BERTH_TRY(
-      query("SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = :name", {{"name", name}}));
+      query("SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = :name",
+            {{"name", name}}));
   return found.front().integer("n") > 0;
 }
 
@@ -211,20 +239,28 @@ Error SqliteConnection::translate(int code, std::string message) const {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL:
-    case SQLITE_INTERRUPT: return unavailable(Obstacle::busy, std::move(detail));
-    case SQLITE_FULL: return unavailable(Obstacle::full, std::move(detail));
+    case SQLITE_INTERRUPT:
+      return unavailable(Obstacle::busy, std::move(detail));
+    case SQLITE_FULL:
+      return unavailable(Obstacle::full, std::move(detail));
     case SQLITE_READONLY:
-      if (kind_ == Kind::read) return internal_error("a read transaction tried to write: " + detail);
+      if (kind_ == Kind::read)
+        return internal_error("a read transaction tried to write: " + detail);
       return unavailable(Obstacle::read_only, std::move(detail));
     case SQLITE_PERM:
-    case SQLITE_AUTH: return unavailable(Obstacle::read_only, std::move(detail));
+    case SQLITE_AUTH:
+      return unavailable(Obstacle::read_only, std::move(detail));
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return unavailable(Obstacle::damaged, std::move(detail));
+    case SQLITE_NOTADB:
+      return unavailable(Obstacle::damaged, std::move(detail));
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-    case SQLITE_NOMEM: return unavailable(Obstacle::unreadable, std::move(detail));
-    case SQLITE_TOOBIG: return unstorable(std::move(detail));
-    default: return internal_error(std::move(detail));
+    case SQLITE_NOMEM:
+      return unavailable(Obstacle::unreadable, std::move(detail));
+    case SQLITE_TOOBIG:
+      return unstorable(std::move(detail));
+    default:
+      return internal_error(std::move(detail));
   }
 }
 

@@ -13,7 +13,8 @@ namespace berth::store {
 /// A connection to a SQLite file in WAL mode, every commit synced.
 class SqliteConnection : public Connection {
  public:
-  /// Opens the file, which is made with mode 0600 if it is missing. A connection for reading refuses changes.
+  /// Opens the file, which is made with mode 0600 if it is missing. A connection for reading
+  /// refuses changes.
   static Result<std::unique_ptr<Connection>> open(const std::filesystem::path& file, Kind kind,
                                                   std::chrono::milliseconds wait);
   ~SqliteConnection() override;

@@ -59,9 +59,12 @@ SqliteDatabase::SqliteDatabase(const Settings& settings, metrics::Registry& metr
           [file = settings.file, wait = settings.wait](Kind kind) {
             return SqliteConnection::open(file, kind, wait);
           },
-          [this](std::vector<Notification> notifications) { notifier_.publish(std::move(notifications)); }) {}
+          [this](std::vector<Notification> notifications) {
+            notifier_.publish(std::move(notifications));
+          }) {}
 
-Result<std::unique_ptr<Database>> SqliteDatabase::open(const Settings& settings, metrics::Registry& metrics,
+Result<std::unique_ptr<Database>> SqliteDatabase::open(const Settings& settings,
+                                                       metrics::Registry& metrics,
                                                        std::span<const Migration> migrations) {
   std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(settings, metrics, migrations));
   BERTH_CHECK(database->start());
@@ -69,8 +72,8 @@ Result<std::unique_ptr<Database>> SqliteDatabase::open(const Settings& settings,
 }
 
 Result<void> SqliteDatabase::backup_to(const std::filesystem::path& target) {
-  // Copied under another name, synced, then linked: a file of the target's name is always whole, and an older
-  // backup of that name is never overwritten.
+  // Copied under another name, synced, then linked: a file of the target's name is always whole,
+  // and an older backup of that name is never overwritten.
   const std::filesystem::path partial = target.native() + ".partial";
   ::unlink(partial.c_str());
   const int descriptor = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -78,7 +81,8 @@ Result<void> SqliteDatabase::backup_to(const std::filesystem::path& target) {
   ::close(descriptor);
   const Unfinished unfinished(partial);
   {
-    // A connection of its own, because a copy of a large file takes long and one for reading refuses VACUUM.
+    // A connection of its own, because a copy of a large file takes long and one for reading
+    // refuses VACUUM.
     auto connection = BERTH_TRY(connect(Kind::write));
     BERTH_TRY(connection->execute("VACUUM INTO :target", {{"target", partial.native()}}));
   }
@@ -93,22 +97,25 @@ Result<void> SqliteDatabase::backup_to(const std::filesystem::path& target) {
 }
 
 Result<void> SqliteDatabase::before_migration(int version) {
-  const std::filesystem::path folder = settings().backups.empty() ? folder_of(settings().file) : settings().backups;
+  const std::filesystem::path folder =
+      settings().backups.empty() ? folder_of(settings().file) : settings().backups;
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
   if (failed) return file_trouble(folder, failed.value());
   // Microseconds in the name: two migrations within one second must not collide.
   const auto now = system_clock().now();
   const auto whole = std::chrono::floor<std::chrono::seconds>(now);
-  const auto target = folder / fmt::format("{}-v{}-{:%Y%m%dT%H%M%S}.{:06}Z.db", settings().file.stem().string(),
-                                           version, fmt::gmtime(std::chrono::system_clock::to_time_t(whole)),
-                                           (now - whole).count());
+  const auto target =
+      folder / fmt::format("{}-v{}-{:%Y%m%dT%H%M%S}.{:06}Z.db", settings().file.stem().string(),
+                           version, fmt::gmtime(std::chrono::system_clock::to_time_t(whole)),
+                           (now - whole).count());
   BERTH_CHECK(backup_to(target));
   log::info("store", "backed up schema version {} to {}", version, target.string());
   return {};
 }
 
-Result<void> SqliteDatabase::notify(Transaction& transaction, std::string_view channel, std::string_view payload) {
+Result<void> SqliteDatabase::notify(Transaction& transaction, std::string_view channel,
+                                    std::string_view payload) {
   auto& active = BERTH_TRY(notifying(transaction, channel, payload)).get();
   active.notifications().push_back({std::string(channel), std::string(payload)});
   return {};

@@ -15,6 +15,7 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "eventually.h"
 #include "store/both_engines_fixture.h"
@@ -87,7 +88,8 @@ TEST_F(SqliteFaultTest, takes_a_file_from_others) {
 }
 
 TEST_F(SqliteFaultTest, opens_files_of_any_name) {
-  for (const char* name : {"with space.db", "a=b.db", "a=b c d.db", "数据库.db", "q\".db", "semi;colon'.db"}) {
+  for (const char* name :
+       {"with space.db", "a=b.db", "a=b c d.db", "数据库.db", "q\".db", "semi;colon'.db"}) {
     place_.settings().file = place_.folder() / name;
     {
       const auto database = place_.ready();
@@ -109,7 +111,8 @@ TEST_F(SqliteFaultTest, commits_durably_and_in_wal_mode) {
   EXPECT_TRUE(database->write([](Transaction& transaction) -> Result<void> {
     // 2 is FULL.
     EXPECT_EQ(BERTH_TRY(transaction.query("PRAGMA synchronous")).front().integer("synchronous"), 2);
-    EXPECT_EQ(BERTH_TRY(transaction.query("PRAGMA journal_mode")).front().text("journal_mode"), "wal");
+    EXPECT_EQ(BERTH_TRY(transaction.query("PRAGMA journal_mode")).front().text("journal_mode"),
+              "wal");
     return {};
   }));
 }
@@ -144,6 +147,57 @@ TEST_F(SqliteFaultTest, waits_for_another_process_as_long_as_it_may) {
   sqlite3_close(other);
   writer.join();
   EXPECT_TRUE(written);
+}
+
+// Another process that opens the file, reads it and closes it, once it is told to. It must be made
+// before this process opens the file: SQLite does not survive a fork.
+class Visitor {
+ public:
+  explicit Visitor(const std::filesystem::path& file) {
+    if (::pipe2(signal_.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe");
+    child_ = ::fork();
+    if (child_ != 0) return;
+    ::close(signal_[1]);
+    char byte = 0;
+    if (::read(signal_[0], &byte, 1) != 1) ::_exit(1);
+    sqlite3* database = nullptr;
+    if (sqlite3_open(file.c_str(), &database) != SQLITE_OK) ::_exit(2);
+    if (sqlite3_exec(database, "SELECT count(*) FROM things", nullptr, nullptr, nullptr) !=
+        SQLITE_OK) {
+      ::_exit(3);
+    }
+    ::_exit(sqlite3_close(database) == SQLITE_OK ? 0 : 4);
+  }
+  Visitor(const Visitor&) = delete;
+  Visitor& operator=(const Visitor&) = delete;
+  ~Visitor() {
+    ::close(signal_[0]);
+    ::close(signal_[1]);
+    if (child_ > 0) ::waitpid(child_, nullptr, 0);
+  }
+  int visit() {
+    int status = 0;
+    if (::write(signal_[1], "x", 1) != 1) return 5;
+    ::waitpid(std::exchange(child_, -1), &status, 0);
+    return WEXITSTATUS(status);
+  }
+
+ private:
+  std::array<int, 2> signal_{};
+  pid_t child_ = -1;
+};
+
+TEST_F(SqliteFaultTest, keeps_its_locks_when_it_is_opened_again) {
+  Visitor visitor(file());
+  const auto database = place_.ready();
+  ASSERT_TRUE(insert(*database, "x"));
+  ASSERT_TRUE(place_.open());
+  ASSERT_TRUE(database->schema_version());
+  // Who closes a file last removes its WAL: the visitor must not take itself for the last.
+  EXPECT_EQ(visitor.visit(), 0);
+  EXPECT_TRUE(std::filesystem::exists(file().string() + "-wal"));
+  EXPECT_TRUE(insert(*database, "y"));
+  EXPECT_EQ(count(*database), 2);
 }
 
 TEST_F(SqliteFaultTest, says_that_it_may_not_write) {
@@ -246,7 +300,8 @@ TEST_F(SqliteFaultTest, fails_every_write_of_a_group_when_the_disk_is_full_and_h
     std::vector<std::jthread> writers;
     for (int writer = 0; writer < 8; ++writer) {
       writers.emplace_back([&, writer] {
-        const auto result = insert(*database, "full " + std::to_string(writer), std::string(300'000, 'x'));
+        const auto result =
+            insert(*database, "full " + std::to_string(writer), std::string(300'000, 'x'));
         if (!result && is_unavailable(result.error(), "disk is full")) ++failed;
       });
     }
@@ -290,10 +345,12 @@ TEST_F(SqliteFaultTest, leaves_nothing_of_a_backup_that_failed) {
   EXPECT_EQ(refused.error().code(), ErrorCode::unavailable);
 }
 
-// --- kill -9 in the middle of many writes ---------------------------------------------------------
+// --- kill -9 in the middle of many writes
+// ---------------------------------------------------------
 
 // What a child that is killed had acknowledged, read from its pipe.
-std::set<std::int64_t> acknowledged_until_killed(Place& place, int round, std::chrono::microseconds after) {
+std::set<std::int64_t> acknowledged_until_killed(Place& place, int round,
+                                                 std::chrono::microseconds after) {
   std::array<int, 2> channel{};
   if (::pipe2(channel.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe");
   const pid_t child = ::fork();
@@ -305,8 +362,10 @@ std::set<std::int64_t> acknowledged_until_killed(Place& place, int round, std::c
         for (std::int64_t index = 0;; ++index) {
           const std::int64_t number = (round * 100 + writer) * std::int64_t{1'000'000} + index;
           const auto done = database->write([&](Transaction& transaction) -> Result<void> {
-            BERTH_TRY(transaction.insert("INSERT INTO things (number) VALUES (:number)", {{"number", number}}));
-            BERTH_TRY(transaction.insert("INSERT INTO things (number) VALUES (:number)", {{"number", -number - 1}}));
+            BERTH_TRY(transaction.insert("INSERT INTO things (number) VALUES (:number)",
+                                         {{"number", number}}));
+            BERTH_TRY(transaction.insert("INSERT INTO things (number) VALUES (:number)",
+                                         {{"number", -number - 1}}));
             return {};
           });
           if (!done || ::write(channel[1], &number, sizeof number) != sizeof number) ::_exit(3);
@@ -341,9 +400,8 @@ TEST_F(SqliteFaultTest, keeps_every_acknowledged_write_through_kill_9) {
     EXPECT_FALSE(numbers.empty());
     acknowledged.insert(numbers.begin(), numbers.end());
     const auto database = place_.ready();
-    const auto rows = database->read([](Transaction& transaction) {
-      return transaction.query("SELECT number FROM things");
-    });
+    const auto rows = database->read(
+        [](Transaction& transaction) { return transaction.query("SELECT number FROM things"); });
     ASSERT_TRUE(rows) << rows.error().describe();
     std::set<std::int64_t> found;
     for (const Row& row : *rows) found.insert(row.integer("number"));

@@ -8,9 +8,9 @@
 
 namespace berth::store {
 
-/// Breaks connections whose call takes too long. libpq waits for an answer without limit, so a server that
-/// hangs would hold its caller for ever: shutting the socket down ends the wait with "connection lost".
-/// Thread-safe.
+/// Breaks connections whose call takes too long. libpq waits for an answer without limit, so a
+/// server that hangs would hold its caller for ever: shutting the socket down ends the wait with
+/// "connection lost". Thread-safe.
 class StallGuard {
  public:
   StallGuard();

@@ -36,7 +36,8 @@ void Statement::expect(std::vector<std::string> names) {
 }
 
 void Statement::check_names(const Parameters& parameters) const {
-  // The backends keep pointers to what was bound the last time, so a name left out must never get through.
+  // The backends keep pointers to what was bound the last time, so a name left out must never get
+  // through.
   std::vector<std::string_view> given;
   given.reserve(parameters.size());
   for (const auto& [name, value] : parameters) given.emplace_back(name);
@@ -86,7 +87,8 @@ void Statement::finish() noexcept {
 std::optional<Error> check_storable(const Parameters& parameters) {
   for (const auto& [name, value] : parameters) {
     if (const auto* text = std::get_if<std::string>(&value.scalar())) {
-      if (text->find('\0') != std::string::npos) return unstorable(fmt::format(":{} contains NUL", name));
+      if (text->find('\0') != std::string::npos)
+        return unstorable(fmt::format(":{} contains NUL", name));
       if (!is_utf8(*text)) return unstorable(fmt::format(":{} is not UTF-8", name));
     } else if (const auto* real = std::get_if<double>(&value.scalar())) {
       if (!std::isfinite(*real)) return unstorable(fmt::format(":{} is not finite", name));

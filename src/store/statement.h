@@ -17,13 +17,13 @@ class statement;
 
 namespace berth::store {
 
-/// One prepared statement of one connection. Use: run, then rows or changed, then finish. Throws what SOCI
-/// throws, and std::logic_error when the parameters are not those of the text.
+/// One prepared statement of one connection. Use: run, then rows or changed, then finish. Throws
+/// what SOCI throws, and std::logic_error when the parameters are not those of the text.
 ///
-/// SOCI prepares, binds and executes. The columns are read from the engine's own handle, which SOCI's backend
-/// offers: SOCI's dynamic rows take their types from the declared columns, so that on SQLite an expression such
-/// as count(*) arrives as text, an INTEGER is cut to 32 bits, and a column whose first value is NULL changes
-/// its type.
+/// SOCI prepares, binds and executes. The columns are read from the engine's own handle, which
+/// SOCI's backend offers: SOCI's dynamic rows take their types from the declared columns, so that
+/// on SQLite an expression such as count(*) arrives as text, an INTEGER is cut to 32 bits, and a
+/// column whose first value is NULL changes its type.
 class Statement {
  public:
   virtual ~Statement();
@@ -43,7 +43,8 @@ class Statement {
   soci::statement& statement() { return *statement_; }
   /// Whether the last run, or `advance` of a descendant, stands on a row.
   bool on_row() const { return on_row_; }
-  /// The names that the text asks for, as the engine understood it. Set by the descendant's constructor.
+  /// The names that the text asks for, as the engine understood it. Set by the descendant's
+  /// constructor.
   void expect(std::vector<std::string> names);
   virtual void before_run() {}
   virtual void reset() noexcept = 0;

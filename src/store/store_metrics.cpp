@@ -21,10 +21,13 @@ StoreMetrics::StoreMetrics(metrics::Registry& registry)
     : read(transactions(registry, "read")),
       write(transactions(registry, "write")),
       commits(registry.counter("berth_store_commits_total", "Commits of groups of writes")),
-      grouped_writes(registry.counter("berth_store_commit_writes_total",
-                                      "Writes in committed groups; over commits it is the mean group size")),
+      grouped_writes(
+          registry.counter("berth_store_commit_writes_total",
+                           "Writes in committed groups; over commits it is the mean group size")),
       queue_depth(registry.gauge("berth_store_queue_depth", "Writes waiting for the writer")),
-      retries(registry.counter("berth_store_retries_total", "Transactions run again after a conflict or lost connection")),
-      connections(registry.counter("berth_store_connections_total", "Connections opened to the store")) {}
+      retries(registry.counter("berth_store_retries_total",
+                               "Transactions run again after a conflict or lost connection")),
+      connections(
+          registry.counter("berth_store_connections_total", "Connections opened to the store")) {}
 
 }  // namespace berth::store

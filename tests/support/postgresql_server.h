@@ -26,10 +26,10 @@
 
 namespace berth::testing {
 
-/// A private PostgreSQL server for one test program: data in a temporary folder, reachable only through a unix
-/// socket in it, started when it is first asked for, ended when the program ends (also when it is killed).
-/// Throws std::runtime_error with the reason when there is no PostgreSQL to start: a test then fails, it is
-/// never skipped.
+/// A private PostgreSQL server for one test program: data in a temporary folder, reachable only
+/// through a unix socket in it, started when it is first asked for, ended when the program ends
+/// (also when it is killed). Throws std::runtime_error with the reason when there is no PostgreSQL
+/// to start: a test then fails, it is never skipped.
 class PostgresqlServer {
  public:
   static PostgresqlServer& instance() {
@@ -71,9 +71,26 @@ class PostgresqlServer {
     pid_ = -1;
   }
   void start() {
-    pid_ = spawn({binary("postgres"), "-D", folder_ + "/data", "-k", folder_, "-c", "listen_addresses=", "-c",
-                  "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=60", "-c",
-                  "shared_buffers=16MB", "-c", "unix_socket_permissions=0777", "-c", "autovacuum=off", "-c",
+    pid_ = spawn({binary("postgres"),
+                  "-D",
+                  folder_ + "/data",
+                  "-k",
+                  folder_,
+                  "-c",
+                  "listen_addresses=",
+                  "-c",
+                  "fsync=off",
+                  "-c",
+                  "full_page_writes=off",
+                  "-c",
+                  "max_connections=60",
+                  "-c",
+                  "shared_buffers=16MB",
+                  "-c",
+                  "unix_socket_permissions=0777",
+                  "-c",
+                  "autovacuum=off",
+                  "-c",
                   "logging_collector=off"});
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!ready()) {
@@ -93,8 +110,8 @@ class PostgresqlServer {
 
  private:
   PostgresqlServer() : folder_(make_folder()), binaries_(find_binaries()) {
-    run({binary("initdb"), "-D", folder_ + "/data", "-U", "berth", "-A", "trust", "-E", "UTF8", "--locale=C",
-         "--no-sync", "--no-instructions"});
+    run({binary("initdb"), "-D", folder_ + "/data", "-U", "berth", "-A", "trust", "-E", "UTF8",
+         "--locale=C", "--no-sync", "--no-instructions"});
     start();
   }
 
@@ -103,7 +120,8 @@ class PostgresqlServer {
     if (::geteuid() != 0) return nullptr;
     const passwd* user = ::getpwnam("postgres");
     if (user == nullptr) user = ::getpwnam("nobody");
-    if (user == nullptr) throw std::runtime_error("run as root, there is no user to run PostgreSQL as");
+    if (user == nullptr)
+      throw std::runtime_error("run as root, there is no user to run PostgreSQL as");
     return user;
   }
 
@@ -112,14 +130,16 @@ class PostgresqlServer {
     char name[] = "/tmp/berth-pg-XXXXXX";
     if (::mkdtemp(name) == nullptr) throw std::runtime_error("cannot make a temporary folder");
     if (const passwd* user = unprivileged(); user != nullptr) {
-      if (::chown(name, user->pw_uid, user->pw_gid) != 0) throw std::runtime_error("cannot chown the folder");
+      if (::chown(name, user->pw_uid, user->pw_gid) != 0)
+        throw std::runtime_error("cannot chown the folder");
     }
     return name;
   }
 
   static std::filesystem::path find_binaries() {
     std::vector<std::filesystem::path> candidates;
-    if (const char* given = std::getenv("BERTH_POSTGRESQL_BIN"); given != nullptr) candidates.emplace_back(given);
+    if (const char* given = std::getenv("BERTH_POSTGRESQL_BIN"); given != nullptr)
+      candidates.emplace_back(given);
     std::error_code ignored;
     std::vector<std::filesystem::path> versions;
     for (const auto& entry : std::filesystem::directory_iterator("/usr/lib/postgresql", ignored)) {
@@ -131,7 +151,8 @@ class PostgresqlServer {
       if (std::filesystem::exists(folder / "initdb")) return folder;
     }
     throw std::runtime_error(
-        "These tests need PostgreSQL: install the package postgresql, or set BERTH_POSTGRESQL_BIN to the folder "
+        "These tests need PostgreSQL: install the package postgresql, or set BERTH_POSTGRESQL_BIN "
+        "to the folder "
         "of initdb and postgres");
   }
 
@@ -146,7 +167,8 @@ class PostgresqlServer {
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
     if (pid != 0) return pid;
-    if (user != nullptr && (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)) {
+    if (user != nullptr && (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 ||
+                            ::setuid(user->pw_uid) != 0)) {
       ::_exit(126);
     }
     // After setuid, which clears it.
