@@ -21,6 +21,14 @@ PASSWORD = "tester-Password-7"
 SANITIZER = re.compile(r"(ERROR|WARNING): \w*Sanitizer|runtime error:|_GLIBCXX_ASSERTIONS|Assertion .* failed")
 
 
+INSTANCES = 30
+
+
+def fake_engine(instances=INSTANCES):
+    """An [engine.lxd] in memory with instances inst-00001 …, every tenth of them stopped."""
+    return {"kind": "fake", "instances": instances, "tick": "200ms"}
+
+
 def binary():
     path = os.environ.get("BERTH_BINARY")
     assert path and os.access(path, os.X_OK), "BERTH_BINARY names no program: run this through ctest"
