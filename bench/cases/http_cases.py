@@ -45,7 +45,10 @@ def _compare(case, target_ratio, options, berth, target, headers, make_nginx, va
         if our_body != their_body:
             raise RuntimeError("the bodies differ")
         run(nginx.port, target, {}, 1)
-        pairs = load.alternate(ours, lambda: run(nginx.port, target, {}, options.seconds), options.pairs)
+        pairs = load.alternate(
+            lambda: load.with_cost(berth.pid, ours),
+            lambda: load.with_cost(nginx.process.pid, lambda: run(nginx.port, target, {}, options.seconds)),
+            options.pairs)
     details = {
         **pairs, "nginx": name, "nginx_tried": {variant: rate for rate, variant, _ in tried},
         "answer_bytes": {"berth": len(our_head) + len(our_body), "nginx": len(their_head) + len(their_body)},
@@ -59,6 +62,9 @@ def _compare(case, target_ratio, options, berth, target, headers, make_nginx, va
         Row(case, f"berth/nginx, median of {options.pairs} pairs",
             f"{ratio:.2f} ({pairs['ratio_min']:.2f}–{pairs['ratio_max']:.2f})", f"≥ {target_ratio}",
             ratio >= target_ratio, details),
+        Row(case, "the same by processor time for each request",
+            f"{pairs['cost_ratio_median']:.2f} ({pairs['cost_ratio_min']:.2f}–{pairs['cost_ratio_max']:.2f}), "
+            f"{pairs['ours_cost_us']:.1f} and {pairs['theirs_cost_us']:.1f} µs"),
     ]
 
 

@@ -20,7 +20,8 @@ def micro(options):
     for one in found:
         if one.get("error_occurred"):
             raise RuntimeError(f"{one['name']}: {one['error_message']}")
-        value = f"{one['real_time']:,.2f} {one['time_unit']}"
+        time = one["real_time"] if "real_time" in one["name"] else one["cpu_time"]
+        value = f"{time:,.2f} {one['time_unit']}"
         if "items_per_second" in one:
             value += f", {one['items_per_second']:,.0f}/s"
         target, reached = "", None

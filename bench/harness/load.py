@@ -45,11 +45,20 @@ def wrk(url, seconds, connections, headers=None, script=None, core=None):
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     errors = (int(bad.group(1)) if bad else 0) + (sum(map(int, sockets.groups())) if sockets else 0)
-    return {"rate": rate, "latency_ms": latency, "errors": errors}
+    requests = int(re.search(r"(\d+) requests in", text).group(1))
+    return {"rate": rate, "latency_ms": latency, "errors": errors, "requests": requests}
+
+
+def with_cost(pid, measure):
+    """Adds to a measurement what it cost the server, in microseconds of processor time for each request."""
+    before = machine.cpu_seconds(pid)
+    outcome = measure()
+    outcome["cost_us"] = 1e6 * (machine.cpu_seconds(pid) - before) / outcome["requests"]
+    return outcome
 
 
 def alternate(ours, theirs, pairs):
-    """Measures A B A B …; the pairs' ratios, and the median rate of each."""
+    """Measures A B A B …; the pairs' ratios of rates and of costs, and the medians of each side."""
     a, b = [], []
     for number in range(pairs):
         # Who goes first changes, so that neither always follows the other.
@@ -58,10 +67,15 @@ def alternate(ours, theirs, pairs):
             outcome = measure()
             if outcome["errors"]:
                 raise RuntimeError(f"{outcome['errors']} failed requests")
-            into.append(outcome["rate"])
-    ratios = [x / y for x, y in zip(a, b)]
+            into.append(outcome)
+    ratios = [x["rate"] / y["rate"] for x, y in zip(a, b)]
+    costs = [y["cost_us"] / x["cost_us"] for x, y in zip(a, b)]
     return {
-        "ours": a, "theirs": b, "ratios": ratios,
-        "ours_median": statistics.median(a), "theirs_median": statistics.median(b),
+        "ours": a, "theirs": b, "ratios": ratios, "cost_ratios": costs,
+        "ours_median": statistics.median(x["rate"] for x in a),
+        "theirs_median": statistics.median(y["rate"] for y in b),
+        "ours_cost_us": statistics.median(x["cost_us"] for x in a),
+        "theirs_cost_us": statistics.median(y["cost_us"] for y in b),
         "ratio_median": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
+        "cost_ratio_median": statistics.median(costs), "cost_ratio_min": min(costs), "cost_ratio_max": max(costs),
     }

@@ -96,6 +96,15 @@ def cpu_seconds_by_thread(pid):
     return used
 
 
+def cpu_seconds(pid):
+    """Processor time of a process and its children."""
+    total = sum(cpu_seconds_by_thread(pid).values())
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text(encoding="ascii").split():
+            total += cpu_seconds(int(child))
+    return total
+
+
 class MemoryWatch:
     """Reads the resident memory of a process every so often until it is told to end."""
 
