@@ -209,6 +209,15 @@ Result<Answer> Api::call(http::Method method, std::string_view path, const std::
   return answer;
 }
 
+bool is_path_part(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos;
+}
+
+Result<void> check_instance(const std::string& name) {
+  if (compute::check_instance_name(name)) return {};
+  return compute::instance_not_found(name);
+}
+
 std::string instance_path(std::string_view name) { return "/instances/" + http::percent_encode(name); }
 
 std::string snapshot_path(std::string_view instance, std::string_view snapshot) {

@@ -78,6 +78,10 @@ class Api {
   http::Client client_;
 };
 
+/// Whether `name` can be one part of a path: the engine would read "", "." and ".." as another path.
+bool is_path_part(std::string_view name);
+/// Instances have host names everywhere, so that any other name is nobody's: not_found "instance.not_found".
+Result<void> check_instance(const std::string& name);
 /// "/instances/NAME", encoded.
 std::string instance_path(std::string_view name);
 std::string snapshot_path(std::string_view instance, std::string_view snapshot);

@@ -15,11 +15,10 @@ namespace {
 
 /// Marks which call made an instance, so that cleaning up never touches one that was there before.
 constexpr const char* kCreationKey = "user.berth.creation";
-constexpr const char* kProfile = "default";
 
 /// The root disk that the default profile gives; empty if it gives none.
 Result<std::pair<std::string, StringMap>> profile_root(Api& api, Deadline deadline) {
-  const Answer answer = BERTH_TRY(api.get(std::string("/profiles/") + kProfile, {}, deadline));
+  const Answer answer = BERTH_TRY(api.get("/profiles/default", {}, deadline));
   for (const auto& [name, device] : answer.metadata()["devices"].members()) {
     if (device["type"].string() != "disk" || device["path"].string() != "/") continue;
     StringMap root;
@@ -86,11 +85,12 @@ Result<void> make(Api& api, const compute::NewInstance& wish, const Body& body, 
   const Answer started =
       BERTH_TRY(api.call(http::Method::post, "/instances", json::to_json(body), subject, deadline));
   auto made = follow(api, started, subject, progress, steps, deadline);
-  if (made || made.error().reason() != "engine.operation_gone") return made;
-  BERTH_CHECK([&]() -> Result<void> {
-    BERTH_TRY(api.get(instance_path(wish.name), subject, deadline));
-    return {};
-  }());
+  if (made) return made;
+  // Busy: someone else is making an instance of that name just now.
+  if (made.error().reason() == "instance.state") return translate(409, "already exists", subject);
+  if (made.error().reason() != "engine.operation_gone") return made;
+  const auto present = api.get(instance_path(wish.name), subject, deadline);
+  if (!present) return present.error();
   return {};
 }
 
@@ -107,7 +107,7 @@ Result<void> create_instance(Api& api, Images& images, const std::string& storag
       {"type", wish.type == compute::InstanceType::virtual_machine ? "virtual-machine" : "container"},
       {"description", wish.description},
       {"source", StringMap{{"type", "image"}, {"fingerprint", fingerprint}}},
-      {"profiles", std::vector<std::string>{kProfile}},
+      {"profiles", std::vector<std::string>{"default"}},
       {"config", configuration(wish, creation)},
       {"devices", std::move(devices)},
   };

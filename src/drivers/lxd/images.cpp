@@ -17,6 +17,7 @@ Result<std::vector<compute::Image>> Images::list_images(Deadline deadline) {
 
 Result<std::string> Images::resolve(const std::string& image, Deadline deadline) {
   const Subject subject = Subject::of_image(image);
+  if (image.empty() || image == "." || image == "..") return translate(404, "image not found", subject);
   auto alias = api_.get("/images/aliases/" + http::percent_encode(image), subject, deadline);
   if (alias) {
     if (const auto target = alias->metadata()["target"].string()) return std::string(*target);

@@ -117,7 +117,7 @@ Result<void> remove_instance(Api& api, const std::string& name, const EngineProg
 Result<void> rename_instance(Api& api, const std::string& name, const std::string& new_name, Deadline deadline) {
   const Status status = BERTH_TRY(read_status(api, name, deadline));
   if (status != Status::stopped) {
-    return Error(ErrorCode::conflict, "instance.running",
+    return Error(ErrorCode::conflict, "instance.state",
                  {"实例正在运行，停止后才能改名", "A running instance cannot be renamed; stop it first"});
   }
   // A name that is taken is the new one; the old one is known to exist.

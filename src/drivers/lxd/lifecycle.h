@@ -24,7 +24,7 @@ Result<void> restart_instance(Api& api, const std::string& name, std::chrono::se
 /// Errors: conflict "instance.running". One that is not there is fine.
 Result<void> remove_instance(Api& api, const std::string& name, const compute::EngineProgress& progress,
                              Deadline deadline);
-/// Errors: conflict "instance.running", already_exists.
+/// Errors: conflict "instance.state" if it runs, already_exists.
 Result<void> rename_instance(Api& api, const std::string& name, const std::string& new_name, Deadline deadline);
 
 }  // namespace berth::drivers::lxd

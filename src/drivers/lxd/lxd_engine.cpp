@@ -75,6 +75,7 @@ Result<compute::EngineInfo> LxdEngine::info(Deadline deadline) {
 Result<std::vector<compute::Instance>> LxdEngine::list(Deadline deadline) { return parts_->reader.list(deadline); }
 
 Result<compute::Instance> LxdEngine::get(const std::string& name, Deadline deadline) {
+  BERTH_CHECK(check_instance(name));
   return parts_->reader.get(name, deadline);
 }
 
@@ -85,26 +86,31 @@ Result<void> LxdEngine::create(const compute::NewInstance& instance, const compu
 }
 
 Result<void> LxdEngine::start(const std::string& name, const compute::EngineProgress& progress, Deadline deadline) {
+  BERTH_CHECK(check_instance(name));
   return start_instance(parts_->api, name, progress, {.stage = "start"}, deadline);
 }
 
 Result<void> LxdEngine::stop(const std::string& name, std::chrono::seconds grace,
                              const compute::EngineProgress& progress, Deadline deadline) {
+  BERTH_CHECK(check_instance(name));
   return stop_instance(parts_->api, name, grace, progress, deadline);
 }
 
 Result<void> LxdEngine::restart(const std::string& name, std::chrono::seconds grace,
                                 const compute::EngineProgress& progress, Deadline deadline) {
+  BERTH_CHECK(check_instance(name));
   return restart_instance(parts_->api, name, grace, progress, deadline);
 }
 
 Result<void> LxdEngine::remove(const std::string& name, const compute::EngineProgress& progress, Deadline deadline) {
+  if (!check_instance(name)) return {};
   BERTH_CHECK(remove_instance(parts_->api, name, progress, deadline));
   parts_->reader.forget(name);
   return {};
 }
 
 Result<void> LxdEngine::rename(const std::string& name, const std::string& new_name, Deadline deadline) {
+  BERTH_CHECK(check_instance(name));
   BERTH_CHECK(compute::check_instance_name(new_name));
   BERTH_CHECK(rename_instance(parts_->api, name, new_name, deadline));
   parts_->reader.forget(name);
@@ -112,6 +118,7 @@ Result<void> LxdEngine::rename(const std::string& name, const std::string& new_n
 }
 
 Result<void> LxdEngine::update(const std::string& name, const compute::InstanceChange& change, Deadline deadline) {
+  BERTH_CHECK(check_instance(name));
   return update_instance(parts_->api, name, change, deadline);
 }
 

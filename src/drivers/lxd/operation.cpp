@@ -110,7 +110,13 @@ class Follower {
 
 Result<void> follow(Api& api, const std::string& operation, const Subject& subject,
                     const compute::EngineProgress& progress, const FollowSteps& steps, Deadline deadline) {
-  BERTH_CHECK(progress.adopt(operation));
+  if (auto adopted = progress.adopt(operation); !adopted) {
+    // What nobody could record must not go on unseen: it is ended where it can be, and waited for.
+    compute::EngineProgress ending;
+    ending.cancelled = [] { return true; };
+    static_cast<void>(Follower(api, operation, ending, steps).run(subject, deadline));
+    return adopted;
+  }
   progress.report(steps.from, steps.stage);
   BERTH_CHECK(Follower(api, operation, progress, steps).run(subject, deadline));
   progress.report(steps.to, steps.stage);

@@ -45,14 +45,15 @@ Result<void> try_update(Api& api, const std::string& name, const compute::Instan
   const Answer present = BERTH_TRY(api.get(instance_path(name), subject, deadline));
   const json::View instance = present.metadata();
   Body body;
-  if (change.description) body["description"] = *change.description;
   StringMap config = changed_configuration(change, instance["type"].string() != "virtual-machine");
   if (!config.empty()) body["config"] = std::move(config);
   if (change.disk_bytes) {
     DeviceMap root = changed_root(instance, *change.disk_bytes);
     if (!root.empty()) body["devices"] = std::move(root);
   }
-  if (body.empty()) return {};
+  if (body.empty() && !change.description) return {};
+  // LXD 5.0 empties a description that a PATCH leaves out.
+  body["description"] = change.description ? *change.description : instance["description"].string_or("");
   const Answer answer = BERTH_TRY(api.call(http::Method::patch, instance_path(name), json::to_json(body), subject,
                                            deadline, present.etag()));
   return follow(api, answer, subject, {}, {.stage = "update"}, deadline);

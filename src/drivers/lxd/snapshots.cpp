@@ -6,9 +6,19 @@
 #include "json/write.h"
 
 namespace berth::drivers::lxd {
+namespace {
+
+/// Snapshots made elsewhere may have names that we would not give, but none that is no part of a path.
+Result<void> check_snapshot(const std::string& instance, const std::string& snapshot) {
+  if (is_path_part(snapshot)) return {};
+  return translate(404, "snapshot not found", Subject::of_snapshot(instance, snapshot));
+}
+
+}  // namespace
 
 Result<std::vector<compute::InstanceSnapshot>> Snapshots::list_snapshots(const std::string& instance,
                                                                          Deadline deadline) {
+  BERTH_CHECK(check_instance(instance));
   const Answer answer = BERTH_TRY(api_.get(instance_path(instance) + "/snapshots?recursion=1",
                                            Subject::of_instance(instance), deadline));
   if (!answer.metadata().is_array()) return nonsense("the snapshots are no list");
@@ -19,6 +29,8 @@ Result<std::vector<compute::InstanceSnapshot>> Snapshots::list_snapshots(const s
 
 Result<void> Snapshots::create_snapshot(const std::string& instance, const std::string& snapshot, bool stateful,
                                         const compute::EngineProgress& progress, Deadline deadline) {
+  BERTH_CHECK(check_instance(instance));
+  BERTH_CHECK(compute::check_snapshot_name(snapshot));
   const Subject subject = Subject::of_snapshot(instance, snapshot);
   const Body body{{"name", snapshot}, {"stateful", stateful}};
   const Answer started = BERTH_TRY(api_.call(http::Method::post, instance_path(instance) + "/snapshots",
@@ -28,6 +40,8 @@ Result<void> Snapshots::create_snapshot(const std::string& instance, const std::
 
 Result<void> Snapshots::restore_snapshot(const std::string& instance, const std::string& snapshot,
                                          const compute::EngineProgress& progress, Deadline deadline) {
+  BERTH_CHECK(check_instance(instance));
+  BERTH_CHECK(check_snapshot(instance, snapshot));
   const Subject subject = Subject::of_snapshot(instance, snapshot);
   const Body body{{"restore", snapshot}};
   const Answer started =
@@ -37,6 +51,8 @@ Result<void> Snapshots::restore_snapshot(const std::string& instance, const std:
 
 Result<void> Snapshots::remove_snapshot(const std::string& instance, const std::string& snapshot,
                                         const compute::EngineProgress& progress, Deadline deadline) {
+  BERTH_CHECK(check_instance(instance));
+  BERTH_CHECK(check_snapshot(instance, snapshot));
   const Subject subject = Subject::of_snapshot(instance, snapshot);
   const Answer started =
       BERTH_TRY(api_.call(http::Method::delete_, snapshot_path(instance, snapshot), {}, subject, deadline));

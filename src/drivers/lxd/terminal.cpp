@@ -111,11 +111,14 @@ class Session : public http::WebSocketHandler, public std::enable_shared_from_th
     if (const auto data = data_socket()) data->close(kNormalClosure, "");
   }
 
-  void on_open(std::shared_ptr<http::WebSocket> /*socket*/) override {}
-  void on_message(std::string_view message, http::Frame /*frame*/) override {
-    if (!message.empty()) output_->on_output(message);
+  void on_open(std::shared_ptr<http::WebSocket> socket) override { socket_ = std::move(socket); }
+  void on_message(std::string_view message, http::Frame frame) override {
+    if (!message.empty()) return output_->on_output(message);
+    // So LXD marks the end of the output; it leaves the closing to us.
+    if (frame == http::Frame::text) socket_->close(kNormalClosure, "");
   }
   void on_close() override {
+    socket_.reset();
     const bool taken = finishers_.submit([self = shared_from_this()] { self->finish(); });
     if (!taken) output_->on_end(std::nullopt);
   }
@@ -157,6 +160,7 @@ class Session : public http::WebSocketHandler, public std::enable_shared_from_th
   const bool has_exit_code_;
   const std::shared_ptr<compute::TerminalOutput> output_;
   std::atomic<bool> cut_off_{false};
+  std::shared_ptr<http::WebSocket> socket_;  // on the sockets' thread only
   std::mutex mutex_;
   bool closed_ = false;
   ConnectionPointer data_;
@@ -263,6 +267,7 @@ Result<std::shared_ptr<compute::Terminal>> Terminals::exec(const std::string& in
                                                            const compute::ExecRequest& request,
                                                            std::shared_ptr<compute::TerminalOutput> output,
                                                            Deadline deadline) {
+  BERTH_CHECK(check_instance(instance));
   const Answer started =
       BERTH_TRY(api_.call(http::Method::post, instance_path(instance) + "/exec",
                           json::to_json(exec_body(request, true)), Subject::of_instance(instance), deadline));
@@ -272,6 +277,7 @@ Result<std::shared_ptr<compute::Terminal>> Terminals::exec(const std::string& in
 Result<std::shared_ptr<compute::Terminal>> Terminals::console(const std::string& instance, compute::TerminalSize size,
                                                               std::shared_ptr<compute::TerminalOutput> output,
                                                               Deadline deadline) {
+  BERTH_CHECK(check_instance(instance));
   const Body body{{"type", "console"},
                   {"width", std::int64_t{size.columns}},
                   {"height", std::int64_t{size.rows}}};
@@ -282,6 +288,7 @@ Result<std::shared_ptr<compute::Terminal>> Terminals::console(const std::string&
 
 Result<compute::ExecOutcome> Terminals::run(const std::string& instance, const compute::ExecRequest& request,
                                             Deadline deadline) {
+  BERTH_CHECK(check_instance(instance));
   const Subject subject = Subject::of_instance(instance);
   const Answer started = BERTH_TRY(api_.call(http::Method::post, instance_path(instance) + "/exec",
                                              json::to_json(exec_body(request, false)), subject, deadline));
