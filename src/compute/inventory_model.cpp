@@ -10,11 +10,16 @@ namespace {
 /// Below this, the engine's own granularity would be most of the figure.
 constexpr std::chrono::milliseconds kShortestInterval{500};
 
-bool same_but_counters(const Instance& a, Instance b) {
-  b.counters = a.counters;
-  b.cpu_percent = a.cpu_percent;
-  b.measured = a.measured;
-  return a == b;
+/// Whether all but what is measured is the same. `fresh` is as it was afterwards.
+bool same_but_measurements(const Instance& before, Instance& fresh) {
+  const auto counters = std::exchange(fresh.counters, before.counters);
+  const auto cpu_percent = std::exchange(fresh.cpu_percent, before.cpu_percent);
+  const auto measured = std::exchange(fresh.measured, before.measured);
+  const bool same = fresh == before;
+  fresh.counters = counters;
+  fresh.cpu_percent = cpu_percent;
+  fresh.measured = measured;
+  return same;
 }
 
 bool same_problem(const std::optional<Error>& a, const Error& b) {
@@ -79,9 +84,10 @@ void InventoryModel::measure_cpu(Entry& entry, const Instance* before, Instance&
   // After a restart the counter begins at 0 again: what it shows was used within the interval.
   const std::uint64_t used = fresh.counters.cpu_ns >= entry.cpu_ns ? fresh.counters.cpu_ns - entry.cpu_ns
                                                                    : fresh.counters.cpu_ns;
+  const double limit = fresh.limits.cpus.value_or(host_cores_);
+  const double cores = limit > 0 ? std::min(limit, host_cores_) : host_cores_;
   const double available =
-      static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(interval).count()) *
-      std::min(fresh.limits.cpus.value_or(host_cores_), host_cores_);
+      static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(interval).count()) * cores;
   fresh.cpu_percent = std::clamp(100.0 * static_cast<double>(used) / available, 0.0, 100.0);
   restart_interval();
 }
@@ -89,14 +95,10 @@ void InventoryModel::measure_cpu(Entry& entry, const Instance* before, Instance&
 InstancePointer InventoryModel::merge(Entry& entry, const InstancePointer& before, Instance fresh,
                                       Change& change) const {
   measure_cpu(entry, before.get(), fresh);
-  if (before != nullptr) {
-    const Instant measured = std::exchange(fresh.measured, before->measured);
-    if (fresh == *before) return before;
-    fresh.measured = measured;
-    if (same_but_counters(*before, fresh)) {
-      change = std::max(change, Change::counters);
-      return std::make_shared<const Instance>(std::move(fresh));
-    }
+  if (before != nullptr && same_but_measurements(*before, fresh)) {
+    if (fresh.counters == before->counters && fresh.cpu_percent == before->cpu_percent) return before;
+    change = std::max(change, Change::counters);
+    return std::make_shared<const Instance>(std::move(fresh));
   }
   change = Change::structure;
   return std::make_shared<const Instance>(std::move(fresh));

@@ -448,9 +448,9 @@ Result<Operation> Service::find(const OperationId& id) {
     const std::lock_guard lock(mutex_);
     if (const auto at = by_id_.find(id); at != by_id_.end()) run = at->second;
   }
+  if (run != nullptr) return run->current();
   auto operation = BERTH_TRY(stored(id));
   if (!operation) return not_found();
-  if (run != nullptr && operation->state == State::running) return run->current();
   return std::move(*operation);
 }
 
