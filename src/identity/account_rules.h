@@ -9,12 +9,13 @@
 
 namespace berth::identity {
 
-/// What users, e-mail addresses, passwords and keys may look like. Each check adds what it refuses to
-/// `refused`, so that all bad fields are reported at once.
+/// What users, e-mail addresses, passwords and keys may look like. Each check adds what it refuses
+/// to `refused`, so that all bad fields are reported at once.
 void check_username(std::string_view username, std::vector<FieldError>& refused);
 /// "" is an absent address and fits.
 void check_email(std::string_view email, std::vector<FieldError>& refused);
-void check_password(const Secret& password, std::string_view username, std::vector<FieldError>& refused);
+void check_password(const Secret& password, std::string_view username,
+                    std::vector<FieldError>& refused);
 void check_key_name(std::string_view name, std::vector<FieldError>& refused);
 void check_key_scope(const std::vector<std::string>& scope, std::vector<FieldError>& refused);
 

@@ -15,16 +15,17 @@ std::vector<std::string> refused_by(Check check, const Args&... args) {
 }
 
 TEST(AccountRules, names_of_letters_digits_and_three_marks_fit) {
-  for (const std::string& name : {std::string("a"), std::string("Alice.B_c-9"), std::string(64, 'x')}) {
+  for (const std::string& name :
+       {std::string("a"), std::string("Alice.B_c-9"), std::string(64, 'x')}) {
     EXPECT_TRUE(refused_by(check_username, name).empty()) << name;
   }
 }
 
 TEST(AccountRules, other_names_do_not) {
-  for (const std::string& name : {std::string(), std::string(65, 'x'), std::string("a b"), std::string("a@b"),
-                                  std::string("用户"), std::string("аdmin"), std::string("a\0b", 3),
-                                  std::string("a\nb"), std::string("a:b"), std::string("../x"),
-                                  std::string(1'000'000, 'x')}) {
+  for (const std::string& name :
+       {std::string(), std::string(65, 'x'), std::string("a b"), std::string("a@b"),
+        std::string("用户"), std::string("аdmin"), std::string("a\0b", 3), std::string("a\nb"),
+        std::string("a:b"), std::string("../x"), std::string(1'000'000, 'x')}) {
     EXPECT_EQ(refused_by(check_username, name), std::vector<std::string>{"username"});
   }
 }
@@ -46,20 +47,45 @@ TEST(AccountRules, usual_addresses_fit) {
 TEST(AccountRules, what_is_no_address_does_not) {
   const std::string long_local = std::string(65, 'l').append("@b");
   const std::string long_label = std::string("a@").append(64, 'd');
-  const std::string too_long = std::string("a@").append(60, 'd').append(".").append(60, 'd').append(".").append(60, 'd')
-                                   .append(".").append(60, 'd').append(".").append(60, 'd');
-  for (const std::string& email :
-       {std::string("a"), std::string("@"), std::string("a@"), std::string("@b"), std::string("a@b@c"),
-        std::string("a b@c"), std::string("a@b c"), std::string(".a@b"), std::string("a.@b"), std::string("a..b@c"),
-        std::string("a@.b"), std::string("a@b."), std::string("a@b..c"), std::string("a@-b"), std::string("a@b-"),
-        std::string("\"a\"@b"), std::string("用户@例子"), std::string("a@b\n"), long_local, long_label,
-        too_long}) {
+  const std::string too_long = std::string("a@")
+                                   .append(60, 'd')
+                                   .append(".")
+                                   .append(60, 'd')
+                                   .append(".")
+                                   .append(60, 'd')
+                                   .append(".")
+                                   .append(60, 'd')
+                                   .append(".")
+                                   .append(60, 'd');
+  for (const std::string& email : {std::string("a"),
+                                   std::string("@"),
+                                   std::string("a@"),
+                                   std::string("@b"),
+                                   std::string("a@b@c"),
+                                   std::string("a b@c"),
+                                   std::string("a@b c"),
+                                   std::string(".a@b"),
+                                   std::string("a.@b"),
+                                   std::string("a..b@c"),
+                                   std::string("a@.b"),
+                                   std::string("a@b."),
+                                   std::string("a@b..c"),
+                                   std::string("a@-b"),
+                                   std::string("a@b-"),
+                                   std::string("\"a\"@b"),
+                                   std::string("用户@例子"),
+                                   std::string("a@b\n"),
+                                   long_local,
+                                   long_label,
+                                   too_long}) {
     EXPECT_EQ(refused_by(check_email, email), std::vector<std::string>{"email"}) << email;
   }
 }
 
 TEST(AccountRules, passwords_are_text_of_8_to_1024_bytes) {
-  const auto refused = [](const std::string& text) { return !refused_by(check_password, Secret(text), "alice").empty(); };
+  const auto refused = [](const std::string& text) {
+    return !refused_by(check_password, Secret(text), "alice").empty();
+  };
   EXPECT_FALSE(refused("12345678"));
   EXPECT_FALSE(refused(std::string(1024, 'x')));
   EXPECT_FALSE(refused("密码密"));

@@ -6,8 +6,8 @@
 
 namespace berth::identity {
 
-/// The refusals that several parts of this folder give, in one wording. All are `unauthenticated` but
-/// `throttled`, which is `rate_limited`. `detail` is for the log only.
+/// The refusals that several parts of this folder give, in one wording. All are `unauthenticated`
+/// but `throttled`, which is `rate_limited`. `detail` is for the log only.
 Error invalid_credential(std::string detail = {});
 Error expired_credential();
 Error revoked_credential();

@@ -24,11 +24,12 @@ struct SessionRecord {
 };
 
 struct KeyRecord {
-  ApiKey key;        ///< `scope` as it was asked for, not yet narrowed by the owner's role
+  ApiKey key;  ///< `scope` as it was asked for, not yet narrowed by the owner's role
   std::string hash;
 };
 
-/// What the store holds of one user: the sessions are those that were neither revoked nor had expired.
+/// What the store holds of one user: the sessions are those that were neither revoked nor had
+/// expired.
 struct UserRecords {
   User user;
   std::vector<SessionRecord> sessions;
@@ -40,11 +41,13 @@ struct KeyUse {
   Timestamp at;
 };
 
-/// Who is known, in memory: settles verified tokens and hashed keys without the store. Written to after each
-/// change with what the store then holds. Thread-safe; readers hold a shared lock for a few look-ups.
+/// Who is known, in memory: settles verified tokens and hashed keys without the store. Written to
+/// after each change with what the store then holds. Thread-safe; readers hold a shared lock for a
+/// few look-ups.
 class Directory {
  public:
-  void replace_all(std::vector<UserRecords> users, std::unordered_map<std::string, Timestamp> revoked_tokens);
+  void replace_all(std::vector<UserRecords> users,
+                   std::unordered_map<std::string, Timestamp> revoked_tokens);
   /// Replaces all that is known of one user; nothing means that the user is gone.
   void replace_user(UserId id, std::optional<UserRecords> records);
   /// Refuses one access token from now on.

@@ -6,15 +6,17 @@
 
 namespace berth::identity {
 
-/// A right, "area:verb" ("instances:start"). "*" is every right; "instances:*" every verb of an area.
-/// Only the constants below and what roles hold exist; routes name constants, never raw strings.
+/// A right, "area:verb" ("instances:start"). "*" is every right; "instances:*" every verb of an
+/// area. Only the constants below and what roles hold exist; routes name constants, never raw
+/// strings.
 struct Permission {
   std::string_view name;
   constexpr bool operator==(const Permission&) const = default;
 };
 
 namespace permissions {
-/// For a route that anyone may call. Named explicitly, so that forgetting is not the same as allowing.
+/// For a route that anyone may call. Named explicitly, so that forgetting is not the same as
+/// allowing.
 inline constexpr Permission kPublic{"public"};
 /// Any signed-in caller.
 inline constexpr Permission kSignedIn{"signed-in"};
@@ -48,7 +50,8 @@ bool parse_role(std::string_view text, Role& role);
 class PermissionSet {
  public:
   PermissionSet() = default;
-  /// Patterns that are not valid grant nothing and are dropped, as are those that another one contains.
+  /// Patterns that are not valid grant nothing and are dropped, as are those that another one
+  /// contains.
   explicit PermissionSet(std::vector<std::string> patterns);
   static PermissionSet of(Role role);
 

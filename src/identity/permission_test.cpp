@@ -15,7 +15,8 @@ TEST(Permission, role_names_are_read_back) {
 
 TEST(Permission, an_unknown_role_changes_nothing) {
   Role role = Role::manager;
-  for (const char* text : {"", "Admin", "root", "admin "}) EXPECT_FALSE(parse_role(text, role)) << text;
+  for (const char* text : {"", "Admin", "root", "admin "})
+    EXPECT_FALSE(parse_role(text, role)) << text;
   EXPECT_EQ(role, Role::manager);
 }
 
@@ -76,8 +77,8 @@ TEST(Permission, patterns_are_checked) {
   for (const char* good : {"*", "instances:*", "instances:read", "a-b_1:c-d_2"}) {
     EXPECT_TRUE(PermissionSet::valid_pattern(good)) << good;
   }
-  for (const char* bad : {"", "**", ":", "a:", ":b", "*:*", "*:read", "a:b:c", "A:b", "a:B", "a b:c", "a:r*",
-                          "public", "instances", "实例:读"}) {
+  for (const char* bad : {"", "**", ":", "a:", ":b", "*:*", "*:read", "a:b:c", "A:b", "a:B",
+                          "a b:c", "a:r*", "public", "instances", "实例:读"}) {
     EXPECT_FALSE(PermissionSet::valid_pattern(bad)) << bad;
   }
   EXPECT_FALSE(PermissionSet::valid_pattern(std::string(70, 'a') + ":b"));
@@ -89,7 +90,8 @@ TEST(Permission, invalid_patterns_grant_nothing) {
 }
 
 TEST(Permission, patterns_are_kept_without_repetition) {
-  EXPECT_EQ(PermissionSet({"b:x", "a:y", "a:*", "b:x"}).patterns(), (std::vector<std::string>{"a:*", "b:x"}));
+  EXPECT_EQ(PermissionSet({"b:x", "a:y", "a:*", "b:x"}).patterns(),
+            (std::vector<std::string>{"a:*", "b:x"}));
   EXPECT_EQ(PermissionSet({"a:y", "*", "b:*"}).patterns(), std::vector<std::string>{"*"});
 }
 

@@ -14,9 +14,9 @@ struct Principal {
   enum class Kind { session, api_key, anonymous_loopback, system };
 
   Kind kind = Kind::session;
-  UserId user_id;             ///< 0 for anonymous_loopback and system
-  std::string user_uuid;      ///< the same user where a contract speaks in UUIDs
-  std::string actor;          ///< how audit names the caller
+  UserId user_id;         ///< 0 for anonymous_loopback and system
+  std::string user_uuid;  ///< the same user where a contract speaks in UUIDs
+  std::string actor;      ///< how audit names the caller
   std::string username;
   Role role = Role::viewer;
   PermissionSet permissions;  ///< of the role, narrowed by a key's scope
@@ -34,8 +34,8 @@ using PrincipalPointer = std::shared_ptr<const Principal>;
 
 /// What the system's own work (jobs, reconciliation) runs as.
 PrincipalPointer system_principal();
-/// What a request without credentials from a loopback peer runs as, where the configuration allows it:
-/// everything but managing users, keys and the audit log.
+/// What a request without credentials from a loopback peer runs as, where the configuration allows
+/// it: everything but managing users, keys and the audit log.
 PrincipalPointer anonymous_loopback_principal();
 
 }  // namespace berth::identity

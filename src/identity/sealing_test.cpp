@@ -17,7 +17,8 @@ namespace {
 class SealingTest : public ::testing::Test {
  protected:
   SealingTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "berth-sealing-XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "berth-sealing-XXXXXX").string();
     folder_ = ::mkdtemp(pattern.data());
     file_ = folder_ / "sealing.key";
   }
@@ -34,18 +35,22 @@ class SealingTest : public ::testing::Test {
     return found;
   }
   std::size_t files_in_folder() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder_), {}));
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator(folder_), {}));
   }
 
   std::filesystem::path folder_;
   std::filesystem::path file_;
 };
 
-Secret key_of(char fill) { return Secret(std::string(32, fill)); }
+Secret key_of(char fill) {
+  return Secret(std::string(32, fill));
+}
 
 TEST_F(SealingTest, what_was_sealed_opens) {
   const auto sealing = Sealing::from_keys({key_of('a')});
-  for (const std::string& plain : {std::string(), std::string("secret"), std::string("a\0b", 3), std::string(100'000, 'x')}) {
+  for (const std::string& plain :
+       {std::string(), std::string("secret"), std::string("a\0b", 3), std::string(100'000, 'x')}) {
     const auto opened = sealing.open(sealing.seal(plain, "totp:1"), "totp:1");
     ASSERT_TRUE(opened);
     EXPECT_EQ(opened->reveal(), plain);
@@ -76,7 +81,8 @@ TEST_F(SealingTest, no_altered_value_opens) {
     EXPECT_FALSE(sealing.open(altered, "c")) << i;
     EXPECT_FALSE(sealing.open(sealed.substr(0, i), "c")) << i;
   }
-  for (const char* garbage : {"", ".", "..", "v1", "v1.", "v1..", "v2.x.y", "v1.0000000000000000.AAAA"}) {
+  for (const char* garbage :
+       {"", ".", "..", "v1", "v1.", "v1..", "v2.x.y", "v1.0000000000000000.AAAA"}) {
     EXPECT_FALSE(sealing.open(garbage, "c")) << garbage;
   }
 }
@@ -107,7 +113,7 @@ TEST_F(SealingTest, derived_keys_differ_by_purpose_and_survive_rotation) {
 TEST_F(SealingTest, a_missing_file_is_made_with_mode_0600_and_read_again) {
   const auto made = Sealing::load(file_, true);
   ASSERT_TRUE(made) << made.error().describe();
-  struct stat status{};
+  struct stat status {};
   ASSERT_EQ(::stat(file_.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0600U);
   EXPECT_EQ(files_in_folder(), 1U) << "nothing temporary stays";
@@ -155,8 +161,8 @@ TEST_F(SealingTest, a_file_that_others_can_read_is_refused) {
 
 TEST_F(SealingTest, a_file_of_anything_but_keys_is_refused) {
   for (const std::string& content :
-       {std::string(), std::string("\n\n"), std::string("hello"), std::string(63, 'a'), std::string(66, 'a'),
-        std::string(64, 'g'), std::string(64, 'a') + "\nrest"}) {
+       {std::string(), std::string("\n\n"), std::string("hello"), std::string(63, 'a'),
+        std::string(66, 'a'), std::string(64, 'g'), std::string(64, 'a') + "\nrest"}) {
     write(content, 0600);
     const auto loaded = Sealing::load(file_, true);
     ASSERT_FALSE(loaded) << content;

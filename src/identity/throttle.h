@@ -12,8 +12,8 @@
 
 namespace berth::identity {
 
-/// Slows guessing of passwords and codes, per account and per address. Its counts live in the store, so that
-/// they survive a restart and hold for every node. Immutable and thread-safe.
+/// Slows guessing of passwords and codes, per account and per address. Its counts live in the
+/// store, so that they survive a restart and hold for every node. Immutable and thread-safe.
 class LoginThrottle {
  public:
   /// A count without a failure for so long starts again from nothing.
@@ -45,7 +45,8 @@ class LoginThrottle {
   Result<std::optional<Block>> blocked(store::Transaction& transaction, const Attempt& attempt,
                                        Timestamp now) const;
   Result<void> failed(store::Transaction& transaction, const Attempt& attempt, Timestamp now) const;
-  /// Forgets the account's failures, not the address's: who owns one account could else guess at the others.
+  /// Forgets the account's failures, not the address's: who owns one account could else guess at
+  /// the others.
   Result<void> succeeded(store::Transaction& transaction, const Attempt& attempt) const;
   static Result<void> sweep(store::Transaction& transaction, Timestamp now);
 

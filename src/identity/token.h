@@ -28,8 +28,9 @@ class TokenCodec {
   TokenCodec(Secret key, std::string issuer);
 
   Result<std::string> issue(const TokenClaims& claims) const;
-  /// Checks form, algorithm, signature, issuer and expiry of untrusted text; says nothing about revocation.
-  /// Errors: unauthenticated "auth.invalid", and "auth.expired" for what was valid once.
+  /// Checks form, algorithm, signature, issuer and expiry of untrusted text; says nothing about
+  /// revocation. Errors: unauthenticated "auth.invalid", and "auth.expired" for what was valid
+  /// once.
   Result<TokenClaims> parse(std::string_view token, Timestamp now) const;
 
  private:

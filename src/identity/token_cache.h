@@ -10,9 +10,10 @@
 
 namespace berth::identity {
 
-/// Remembers whose tokens were verified, by the tokens' hashes, so that a busy caller's signature is not checked
-/// at every request. An answer holds for one epoch. Two generations bound it: when the younger is full it becomes
-/// the older one, and what was not asked for in between is forgotten. Thread-safe.
+/// Remembers whose tokens were verified, by the tokens' hashes, so that a busy caller's signature
+/// is not checked at every request. An answer holds for one epoch. Two generations bound it: when
+/// the younger is full it becomes the older one, and what was not asked for in between is
+/// forgotten. Thread-safe.
 class TokenCache {
  public:
   using Digest = std::array<unsigned char, 32>;

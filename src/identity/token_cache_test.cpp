@@ -7,7 +7,9 @@
 namespace berth::identity {
 namespace {
 
-TokenCache::Digest numbered(int i) { return TokenCache::digest(std::to_string(i)); }
+TokenCache::Digest numbered(int i) {
+  return TokenCache::digest(std::to_string(i));
+}
 
 TEST(TokenCache, what_was_kept_is_found_in_its_epoch_only) {
   TokenCache cache;

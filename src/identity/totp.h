@@ -15,8 +15,8 @@ std::string to_base32(std::string_view bytes);
 std::int64_t step_at(Timestamp now);
 /// RFC 6238: the six digits of a step.
 std::string code_at(std::string_view secret, std::int64_t step);
-/// The step, of the present one and its two neighbours, whose code `code` is, unless it is not after
-/// `last_used`; each code thus counts once. Takes the same time whatever is wrong.
+/// The step, of the present one and its two neighbours, whose code `code` is, unless it is not
+/// after `last_used`; each code thus counts once. Takes the same time whatever is wrong.
 std::optional<std::int64_t> match(std::string_view secret, std::string_view code, Timestamp now,
                                   std::int64_t last_used);
 /// The context under which a user's secret is sealed.

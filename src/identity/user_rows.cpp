@@ -31,7 +31,9 @@ std::vector<std::string> scope_of(std::string_view text) {
   return patterns;
 }
 
-KeyRecord key_record_of(const store::Row& row) { return {key_of(row), row.text("hash")}; }
+KeyRecord key_record_of(const store::Row& row) {
+  return {key_of(row), row.text("hash")};
+}
 
 }  // namespace
 
@@ -52,17 +54,20 @@ User user_of(const store::Row& row) {
 }
 
 Result<std::optional<Account>> find_account(store::Transaction& transaction, UserId id) {
-  return first_account(BERTH_TRY(transaction.query("SELECT * FROM users WHERE id = :id", {{"id", id}})));
+  return first_account(
+      BERTH_TRY(transaction.query("SELECT * FROM users WHERE id = :id", {{"id", id}})));
 }
 
-Result<std::optional<Account>> find_account(store::Transaction& transaction, std::string_view login) {
+Result<std::optional<Account>> find_account(store::Transaction& transaction,
+                                            std::string_view login) {
   const std::string key = without_case(login);
   if (valid_username(key)) {
-    return first_account(
-        BERTH_TRY(transaction.query("SELECT * FROM users WHERE username_key = :key", {{"key", key}})));
+    return first_account(BERTH_TRY(
+        transaction.query("SELECT * FROM users WHERE username_key = :key", {{"key", key}})));
   }
   if (valid_email(key)) {
-    return first_account(BERTH_TRY(transaction.query("SELECT * FROM users WHERE email_key = :key", {{"key", key}})));
+    return first_account(
+        BERTH_TRY(transaction.query("SELECT * FROM users WHERE email_key = :key", {{"key", key}})));
   }
   return std::optional<Account>();
 }
@@ -101,14 +106,19 @@ std::string scope_text(const std::vector<std::string>& scope) {
   return text;
 }
 
-Result<std::optional<UserRecords>> load_user(store::Transaction& transaction, UserId id, Timestamp now) {
+Result<std::optional<UserRecords>> load_user(store::Transaction& transaction, UserId id,
+                                             Timestamp now) {
   auto account = BERTH_TRY(find_account(transaction, id));
   if (!account) return std::optional<UserRecords>();
-  UserRecords records{.user = std::move(account->user), .sessions = {}, .keys = BERTH_TRY(keys_of(transaction, id))};
-  const auto sessions = BERTH_TRY(transaction.query(
-      "SELECT id, expires_at FROM sessions WHERE user_id = :id AND revoked_at IS NULL AND expires_at > :now",
-      {{"id", id}, {"now", now}}));
-  for (const auto& row : sessions) records.sessions.push_back({row.text("id"), row.time("expires_at")});
+  UserRecords records{.user = std::move(account->user),
+                      .sessions = {},
+                      .keys = BERTH_TRY(keys_of(transaction, id))};
+  const auto sessions =
+      BERTH_TRY(transaction.query("SELECT id, expires_at FROM sessions WHERE user_id = :id AND "
+                                  "revoked_at IS NULL AND expires_at > :now",
+                                  {{"id", id}, {"now", now}}));
+  for (const auto& row : sessions)
+    records.sessions.push_back({row.text("id"), row.time("expires_at")});
   return std::optional<UserRecords>(std::move(records));
 }
 
@@ -121,10 +131,12 @@ Result<std::vector<UserRecords>> load_users(store::Transaction& transaction, Tim
     users.push_back({user_of(row), {}, {}});
   }
   const auto sessions = BERTH_TRY(transaction.query(
-      "SELECT id, user_id, expires_at FROM sessions WHERE revoked_at IS NULL AND expires_at > :now", {{"now", now}}));
+      "SELECT id, user_id, expires_at FROM sessions WHERE revoked_at IS NULL AND expires_at > :now",
+      {{"now", now}}));
   for (const auto& row : sessions) {
     const auto place = places.find(row.integer("user_id"));
-    if (place != places.end()) users[place->second].sessions.push_back({row.text("id"), row.time("expires_at")});
+    if (place != places.end())
+      users[place->second].sessions.push_back({row.text("id"), row.time("expires_at")});
   }
   const auto keys = BERTH_TRY(transaction.query("SELECT * FROM api_keys"));
   for (const auto& row : keys) {
@@ -134,11 +146,11 @@ Result<std::vector<UserRecords>> load_users(store::Transaction& transaction, Tim
   return users;
 }
 
-Result<std::unordered_map<std::string, Timestamp>> load_revoked_tokens(store::Transaction& transaction,
-                                                                       Timestamp now) {
+Result<std::unordered_map<std::string, Timestamp>> load_revoked_tokens(
+    store::Transaction& transaction, Timestamp now) {
   std::unordered_map<std::string, Timestamp> tokens;
-  const auto rows = BERTH_TRY(transaction.query("SELECT jti, expires_at FROM revoked_tokens WHERE expires_at > :now",
-                                                {{"now", now}}));
+  const auto rows = BERTH_TRY(transaction.query(
+      "SELECT jti, expires_at FROM revoked_tokens WHERE expires_at > :now", {{"now", now}}));
   for (const auto& row : rows) tokens.emplace(row.text("jti"), row.time("expires_at"));
   return tokens;
 }
