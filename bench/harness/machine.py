@@ -96,13 +96,22 @@ def cpu_seconds_by_thread(pid):
     return used
 
 
+def _children(pid):
+    children = []
+    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name in brackets may hold anything; the parent is the second field behind it.
+            parent = int(status.read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue  # ended meanwhile
+        if parent == pid:
+            children.append(int(status.parent.name))
+    return children
+
+
 def cpu_seconds(pid):
     """Processor time of a process and its children."""
-    total = sum(cpu_seconds_by_thread(pid).values())
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text(encoding="ascii").split():
-            total += cpu_seconds(int(child))
-    return total
+    return sum(cpu_seconds_by_thread(pid).values()) + sum(cpu_seconds(child) for child in _children(pid))
 
 
 class MemoryWatch:
