@@ -9,15 +9,13 @@
 #include <string_view>
 #include <vector>
 
+#include "api/shared/authenticator.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "http/server.h"
 #include "store/database.h"
 
 namespace berth::app {
-
-/// Which requests without credentials are answered.
-enum class Anonymous { never, loopback };
 
 enum class EngineKind { lxd, fake };
 
@@ -36,7 +34,7 @@ struct Configuration {
     std::size_t workers = 0;
     std::vector<std::string> trusted_proxies;
     std::vector<std::string> allowed_origins;
-    bool access_log = false;
+    std::string access_log;
     std::size_t compress_from = 0;
     std::chrono::seconds websocket_ping{0};
     std::chrono::milliseconds drain_time{0};
@@ -60,7 +58,7 @@ struct Configuration {
     std::filesystem::path backups;
   };
   struct Identity {
-    Anonymous anonymous = Anonymous::never;
+    api::Anonymous anonymous = api::Anonymous::never;
     std::chrono::seconds access_lifetime{0};
     std::chrono::seconds refresh_lifetime{0};
     int free_attempts = 0;
@@ -83,7 +81,6 @@ struct Configuration {
     std::string engine;
   };
   struct Metrics {
-    bool enabled = false;
     std::chrono::milliseconds host_interval{0};
     std::filesystem::path disk_path;
   };

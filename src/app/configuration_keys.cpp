@@ -49,16 +49,6 @@ Form integer(Place place, std::int64_t least, std::int64_t most) {
 }
 
 template <class Place>
-Form flag(Place place) {
-  return {Shape::flag, {"true 或 false", "true or false"}, [=](const Scope& scope, const Written& written) {
-            const auto* value = std::get_if<bool>(&written);
-            if (value == nullptr) return false;
-            place(scope) = *value;
-            return true;
-          }};
-}
-
-template <class Place>
 Form duration(Place place, milliseconds least, milliseconds most) {
   using Target = std::decay_t<decltype(place(std::declval<const Scope&>()))>;
   const auto range = std::pair(format_duration(least), format_duration(most));
@@ -225,8 +215,14 @@ void add_server_keys(std::vector<Key>& keys) {
                            "an array of origins such as [\"https://panel.example\"], or [\"*\"]"},
                           is_origin),
                      restart, "CORS: sites whose scripts may call the API; \"*\" allows all, without credentials."));
-  keys.push_back(key("server", "access_log", "true", flag(at(part, &Server::access_log)), restart,
-                     "Log one line per request."));
+  keys.push_back(key("server", "access_log", "-",
+                     text(at(part, &Server::access_log),
+                          {"绝对路径、\"-\"（标准错误）或 \"\"（不记录）",
+                           "an absolute path, \"-\" for standard error or \"\" for none"},
+                          [](const std::string& value) {
+                            return value.empty() || value == "-" || value.starts_with('/');
+                          }),
+                     restart, "Where one line per request goes; a file is reopened on SIGHUP."));
   keys.push_back(key("server", "compress_from", "1KiB", size(at(part, &Server::compress_from), 0, 1ULL << 30U),
                      restart, "Answers from this size on are compressed where the client takes gzip."));
   keys.push_back(key("server", "websocket_ping", "30s", duration(at(part, &Server::websocket_ping), 1s, 1h), restart,
@@ -310,8 +306,8 @@ void add_identity_keys(std::vector<Key>& keys) {
   const auto part = &Configuration::identity;
   keys.push_back(key("identity", "anonymous", "never",
                      choice(at(part, &Identity::anonymous),
-                            std::vector<std::pair<std::string, Anonymous>>{{"never", Anonymous::never},
-                                                                           {"loopback", Anonymous::loopback}}),
+                            std::vector<std::pair<std::string, api::Anonymous>>{{"never", api::Anonymous::never},
+                                                                           {"loopback", api::Anonymous::loopback}}),
                      restart,
                      "Who is answered without credentials by the contracts that document no login: nobody, or "
                      "programs on this machine that reach it by a loopback name."));
@@ -388,8 +384,6 @@ void add_remaining_keys(std::vector<Key>& keys) {
                      "A file, reopened on SIGHUP. Left out: standard error."));
   using Metrics = Configuration::Metrics;
   const auto metrics = &Configuration::metrics;
-  keys.push_back(key("metrics", "enabled", "true", flag(at(metrics, &Metrics::enabled)), Reload::with_restart,
-                     "Serve /metrics (Prometheus)."));
   keys.push_back(key("metrics", "host_interval", "1s", duration(at(metrics, &Metrics::host_interval), 100ms, 1min),
                      Reload::with_restart, "Between samples of the host's processor, memory, disk and network."));
   keys.push_back(key("metrics", "disk_path", "/", path(at(metrics, &Metrics::disk_path)), Reload::with_restart,
@@ -472,10 +466,6 @@ std::optional<Written> from_environment(std::string_view text, Shape shape) {
       if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
       return Written(value);
     }
-    case Shape::flag:
-      if (text == "true" || text == "1") return Written(true);
-      if (text == "false" || text == "0") return Written(false);
-      return std::nullopt;
     case Shape::list: return Written(split(text, ','));
     case Shape::mounts: {
       std::vector<MountPlace> mounts;

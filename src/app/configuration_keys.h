@@ -17,7 +17,7 @@ namespace berth::app {
 using Written = std::variant<std::string, std::int64_t, double, bool, std::vector<std::string>, std::vector<MountPlace>>;
 
 /// How a value is written in TOML.
-enum class Shape { text, integer, flag, list, mounts };
+enum class Shape { text, integer, list, mounts };
 
 /// Where a key's value goes: the listener and the engine are those of the key's own section.
 struct Scope {

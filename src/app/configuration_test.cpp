@@ -56,7 +56,7 @@ TEST(Configuration, OfNothingListensOnTheLoopbackAddressesForTheKnownOnly) {
     EXPECT_EQ(listener.port, 8000);
     EXPECT_EQ(listener.mounts, (std::vector<MountPlace>{{"lxd-panel", ""}, {"lxd-panel", "/lxd-panel"}}));
   }
-  EXPECT_EQ(configuration.identity.anonymous, Anonymous::never);
+  EXPECT_EQ(configuration.identity.anonymous, api::Anonymous::never);
   EXPECT_EQ(configuration.store.dialect, store::Dialect::sqlite);
   ASSERT_EQ(configuration.engines.size(), 1U);
   EXPECT_EQ(configuration.engines.at("lxd").kind, EngineKind::lxd);
@@ -165,8 +165,8 @@ INSTANTIATE_TEST_SUITE_P(
                  "berth.toml:2:1: identity.access_lifetime: must be a duration"},
         BadInput{"size_in_decimal_units", "[server.limits]\nheader_bytes = \"16kB\"\n",
                  "berth.toml:2:1: server.limits.header_bytes: must be a size such as \"16KiB\""},
-        BadInput{"flag_as_text", "[server]\naccess_log = \"yes\"\n",
-                 "berth.toml:2:1: server.access_log: must be true or false"},
+        BadInput{"relative_access_log", "[server]\naccess_log = \"access.log\"\n",
+                 "berth.toml:2:1: server.access_log: must be an absolute path"},
         BadInput{"unknown_choice", "[log]\nlevel = \"loud\"\n",
                  "berth.toml:2:1: log.level: must be one of \"debug\", \"info\""},
         BadInput{"anonymous_for_everyone", "[identity]\nanonymous = \"always\"\n",
