@@ -448,10 +448,15 @@ Result<Operation> Service::find(const OperationId& id) {
     const std::lock_guard lock(mutex_);
     if (const auto at = by_id_.find(id); at != by_id_.end()) run = at->second;
   }
-  if (run != nullptr) return run->current();
-  auto operation = BERTH_TRY(stored(id));
-  if (!operation) return not_found();
-  return std::move(*operation);
+  auto operation = stored(id);
+  if (run != nullptr) {
+    // Progress is newest in memory, the end in the store: it is committed before it is told.
+    const bool ended = operation && *operation && (*operation)->state != State::running;
+    return ended ? std::move(**operation) : run->current();
+  }
+  if (!operation) return take_error(operation);
+  if (!*operation) return not_found();
+  return std::move(**operation);
 }
 
 Result<Page> Service::list(const Filter& filter) {
