@@ -64,6 +64,8 @@ inline std::string engine_name(const ::testing::TestParamInfo<Dialect>& info) {
 class BothEngines : public ::testing::TestWithParam<Dialect> {
  protected:
   void SetUp() override { database_ = place_.ready(); }
+  // Before the members of the test itself go, to which its listeners refer.
+  void TearDown() override { database_.reset(); }
 
   Database& database() { return *database_; }
 

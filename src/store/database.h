@@ -90,8 +90,8 @@ class Database {
   /// The channel on which listeners hear that notifications may have been missed (the connection to PostgreSQL
   /// was lost for a while, or listeners were too slow): whoever keeps a copy of something reads it again.
   static constexpr std::string_view kMissedChannel = "store.missed";
-  /// Receives what `notify` sent. The callback runs on a thread of the store's, must be short, and may use the
-  /// store.
+  /// Receives what `notify` sent, until the database is destroyed: what the callback refers to must outlive it.
+  /// The callback runs on a thread of the store's, must be short, and may use the store.
   using Listener = std::function<void(std::string_view channel, std::string_view payload)>;
   virtual void listen(Listener listener) = 0;
 

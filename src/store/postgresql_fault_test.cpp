@@ -226,19 +226,22 @@ TEST_F(PostgresqlFaultTest, takes_the_transaction_from_a_node_that_hangs_in_it) 
 class Ear {
  public:
   explicit Ear(Database& database) {
-    database.listen([this](std::string_view channel, std::string_view payload) {
-      const std::lock_guard lock(mutex_);
-      heard_.push_back(std::string(channel) + "=" + std::string(payload));
+    database.listen([said = said_](std::string_view channel, std::string_view payload) {
+      const std::lock_guard lock(said->mutex);
+      said->texts.push_back(std::string(channel) + "=" + std::string(payload));
     });
   }
   bool heard(std::string_view what) {
-    const std::lock_guard lock(mutex_);
-    return std::ranges::count(heard_, what) > 0;
+    const std::lock_guard lock(said_->mutex);
+    return std::ranges::count(said_->texts, what) > 0;
   }
 
  private:
-  std::mutex mutex_;
-  std::vector<std::string> heard_;
+  struct Said {
+    std::mutex mutex;
+    std::vector<std::string> texts;
+  };
+  std::shared_ptr<Said> said_ = std::make_shared<Said>();
 };
 
 Result<void> notify(Database& database, std::string_view payload) {
