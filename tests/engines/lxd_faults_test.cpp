@@ -140,23 +140,29 @@ TEST_F(LxdFaultsTest, EndsEveryCallAtItsDeadlineWhileLxdHangs) {
 }
 
 TEST_F(LxdFaultsTest, TheEndOfTheEngineDoesNotWaitForAHungServer) {
+  const std::string hung = make(true);
   auto engine = std::make_unique<LxdEngine>(Settings{.endpoint = unix_endpoint(server_.socket())});
   GapCounter events;
   auto watch = engine->watch(events);
   ASSERT_TRUE(eventually([&] { return events.gaps() == 1; }));
+  compute::ExecRequest request;
+  request.command = {"sh"};
+  const auto output = std::make_shared<OutputCollector>();
+  const auto terminal = engine->terminals()->exec(hung, request, output, soon());
+  ASSERT_TRUE(terminal) << terminal.error().describe();
+  const pid_t monitor = server_.monitor_of(hung);
+  ::kill(monitor, SIGSTOP);
+  const auto one = engine->get(hung, Deadline::after(seconds(1)));
+  EXPECT_TRUE(one && one->status == Status::unresponsive);
   server_.pause();
-  std::thread caller([&] { EXPECT_FALSE(engine->list(soon())); });
-  std::this_thread::sleep_for(milliseconds(100));
-  const auto taken = time_of([&] {
-    watch.reset();
-    // What still calls ends with the engine's own connections.
-    LxdEngine second(Settings{.endpoint = unix_endpoint(server_.socket())});
-    (void)second.info(Deadline::after(milliseconds(50)));
-  });
-  EXPECT_LT(taken, seconds(1));
+  EXPECT_LT(time_of([&] {
+              watch.reset();
+              engine.reset();
+            }),
+            seconds(1));
+  EXPECT_TRUE(output->wait_for_end(milliseconds(0)));
   server_.resume();
-  caller.join();
-  EXPECT_LT(time_of([&] { engine.reset(); }), seconds(1));
+  ::kill(monitor, SIGCONT);
 }
 
 TEST_F(LxdFaultsTest, NoticesASilentEventStreamAndConnectsAnew) {

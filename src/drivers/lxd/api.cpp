@@ -115,7 +115,7 @@ Error translate(std::int64_t code, std::string_view words, const Subject& subjec
   if (contains(words, kAlreadyStopped)) {
     return finish(unfit("instance.state", {"实例已停止", "The instance is already stopped"}));
   }
-  if (contains(words, "busy running")) {
+  if (contains_any<2>(words, {"busy running", "non-reusable operation"})) {
     return finish(unfit("instance.state", {"实例正忙于另一项操作", "The instance is busy with another operation"}));
   }
   if (contains_any<3>(words, {"not running", "isn't running", "is stopped"})) {
@@ -155,10 +155,6 @@ Error translate(std::int64_t code, std::string_view words, const Subject& subjec
   }
   if (contains(words, "invalid")) return finish(refused(ErrorCode::invalid_argument, "engine.refused", words));
   return finish(refused(ErrorCode::internal, "engine.failed", words));
-}
-
-bool says_already_running(const Error& error) {
-  return error.reason() == "instance.state" && contains(error.detail(), kAlreadyRunning);
 }
 
 bool says_already_stopped(const Error& error) {

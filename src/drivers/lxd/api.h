@@ -48,8 +48,7 @@ Error translate(const Error& transport);
 Error nonsense(std::string detail);
 Error cancelled();
 
-/// Whether `words` is how the engine refuses to start what runs, or to stop what does not.
-bool says_already_running(const Error& error);
+/// Whether that is how the engine refuses to stop what does not run.
 bool says_already_stopped(const Error& error);
 
 /// The REST API 1.0 of LXD and Incus: envelope, project, errors. Thread-safe.

@@ -68,9 +68,12 @@ Result<void> start_instance(Api& api, const std::string& name, const EngineProgr
                             const FollowSteps& steps, Deadline deadline) {
   auto outcome = change_state(api, name, {{"action", "start"}}, progress, steps, deadline);
   if (is_gone(outcome)) return settle(api, name, Status::running, std::move(outcome), deadline);
-  if (outcome || !says_already_running(outcome.error())) return outcome;
-  if (BERTH_TRY(read_status(api, name, deadline)) != Status::frozen) return {};
-  return change_state(api, name, {{"action", "unfreeze"}}, progress, steps, deadline);
+  if (outcome || outcome.error().reason() != "instance.state") return outcome;
+  switch (BERTH_TRY(read_status(api, name, deadline))) {
+    case Status::running: return {};
+    case Status::frozen: return change_state(api, name, {{"action", "unfreeze"}}, progress, steps, deadline);
+    default: return outcome;
+  }
 }
 
 Result<void> stop_instance(Api& api, const std::string& name, std::chrono::seconds grace,

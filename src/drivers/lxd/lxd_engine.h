@@ -24,7 +24,8 @@ http::Endpoint unix_endpoint(std::string socket_path);
 class LxdEngine : public compute::InstanceEngine {
  public:
   explicit LxdEngine(Settings settings);
-  /// Ends running calls (they fail as unavailable) and terminals. Watches must be gone before.
+  /// Ends terminals and what waits in the background, at once, also while the server hangs. Watches and calls
+  /// must have ended before.
   ~LxdEngine() override;
 
   Result<compute::EngineInfo> info(Deadline deadline) override;

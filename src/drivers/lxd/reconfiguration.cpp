@@ -1,5 +1,8 @@
 #include "drivers/lxd/reconfiguration.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "drivers/lxd/limit_words.h"
 #include "drivers/lxd/operation.h"
 #include "drivers/lxd/request_body.h"
@@ -8,7 +11,13 @@
 namespace berth::drivers::lxd {
 namespace {
 
-constexpr int kAttempts = 5;
+constexpr int kAttempts = 20;
+constexpr std::chrono::milliseconds kPause{50};
+
+/// Somebody else changes it at this moment: a little later it may be ours.
+bool may_be_repeated(const Result<void>& outcome) {
+  return !outcome && (outcome.error().reason() == "engine.changed" || outcome.error().reason() == "instance.state");
+}
 
 /// An empty value takes a key away.
 StringMap changed_configuration(const compute::InstanceChange& change, bool container) {
@@ -66,7 +75,8 @@ Result<void> update_instance(Api& api, const std::string& name, const compute::I
   Result<void> outcome;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     outcome = try_update(api, name, change, deadline);
-    if (outcome || outcome.error().reason() != "engine.changed") return outcome;
+    if (!may_be_repeated(outcome)) return outcome;
+    std::this_thread::sleep_for(std::min(kPause, deadline.remaining()));
   }
   return outcome;
 }

@@ -2,6 +2,7 @@
 
 #include "drivers/lxd/decode.h"
 #include "drivers/lxd/operation.h"
+#include "drivers/lxd/reconfiguration.h"
 #include "drivers/lxd/request_body.h"
 #include "json/write.h"
 
@@ -43,10 +44,17 @@ Result<void> Snapshots::restore_snapshot(const std::string& instance, const std:
   BERTH_CHECK(check_instance(instance));
   BERTH_CHECK(check_snapshot(instance, snapshot));
   const Subject subject = Subject::of_snapshot(instance, snapshot);
+  const Answer before = BERTH_TRY(api_.get(instance_path(instance), Subject::of_instance(instance), deadline));
+  const std::string description(before.metadata()["description"].string_or(""));
   const Body body{{"restore", snapshot}};
   const Answer started =
       BERTH_TRY(api_.call(http::Method::put, instance_path(instance), json::to_json(body), subject, deadline));
-  return follow(api_, started, subject, progress, {.stage = "restore"}, deadline);
+  BERTH_CHECK(follow(api_, started, subject, progress, {.stage = "restore"}, deadline));
+  // LXD gives the instance the snapshot's own description, which is empty; what the present one says of access
+  // holds as before.
+  compute::InstanceChange change;
+  change.description = description;
+  return update_instance(api_, instance, change, deadline);
 }
 
 Result<void> Snapshots::remove_snapshot(const std::string& instance, const std::string& snapshot,
