@@ -51,7 +51,9 @@ std::optional<std::uint64_t> mebibytes(const std::optional<std::uint64_t>& value
 }
 
 std::optional<std::optional<std::uint64_t>> mebibytes(const std::optional<std::optional<std::uint64_t>>& value) {
-  return value ? std::optional(mebibytes(*value)) : std::nullopt;
+  // Spelled out: deduction would flatten the two, and what was not mentioned would become a limit to remove.
+  if (!value) return std::nullopt;
+  return std::optional<std::optional<std::uint64_t>>(std::in_place, mebibytes(*value));
 }
 
 }  // namespace

@@ -9,24 +9,24 @@ namespace {
 
 constexpr std::string_view kJson = "application/json; charset=utf-8";
 
-std::string join(const std::vector<Fragments::Text>& texts, std::span<const std::size_t> positions) {
+/// An array of `count` texts, the n-th of which is the one at `position_of(n)`.
+template <class PositionOf>
+std::string join(const std::vector<Fragments::Text>& texts, std::size_t count, PositionOf position_of) {
   std::size_t size = 2;
-  for (const std::size_t position : positions) size += texts[position]->size() + 1;
+  for (std::size_t n = 0; n < count; ++n) size += texts[position_of(n)]->size() + 1;
   std::string body;
   body.reserve(size);
   body.push_back('[');
-  for (const std::size_t position : positions) {
-    if (body.size() > 1) body.push_back(',');
-    body += *texts[position];
+  for (std::size_t n = 0; n < count; ++n) {
+    if (n > 0) body.push_back(',');
+    body += *texts[position_of(n)];
   }
   body.push_back(']');
   return body;
 }
 
-std::vector<std::size_t> every_position(std::size_t count) {
-  std::vector<std::size_t> positions(count);
-  std::iota(positions.begin(), positions.end(), 0);
-  return positions;
+std::string join(const std::vector<Fragments::Text>& texts, std::span<const std::size_t> positions) {
+  return join(texts, positions.size(), [&](std::size_t n) { return positions[n]; });
 }
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -85,7 +85,7 @@ InstanceList::PreparedPointer InstanceList::prepared(const compute::SnapshotPoin
   const auto& instances = snapshot->instances;
   for (std::size_t i = 0; i < instances.size(); ++i) made->by_owner[instances[i]->owner].push_back(i);
   made->all = std::make_shared<http::Content>(
-      std::string(kJson), join(made->fragments.texts(), every_position(instances.size())));
+      std::string(kJson), join(made->fragments.texts(), instances.size(), [](std::size_t n) { return n; }));
   slot.store(made, std::memory_order_release);
   return made;
 }
@@ -97,12 +97,15 @@ http::ContentPointer InstanceList::whole(const compute::SnapshotPointer& snapsho
   const std::lock_guard lock(ready->owners_mutex);
   http::ContentPointer& content = ready->owned[viewer.owner];
   if (!content) {
-    const auto positions = viewer.owner.empty() ? ready->by_owner.end() : ready->by_owner.find(viewer.owner);
-    const std::span<const std::size_t> mine =
-        positions == ready->by_owner.end() ? std::span<const std::size_t>() : positions->second;
-    content = std::make_shared<http::Content>(std::string(kJson), join(ready->fragments.texts(), mine));
+    content = std::make_shared<http::Content>(std::string(kJson),
+                                              join(ready->fragments.texts(), owned_by(*ready, viewer.owner)));
   }
   return content;
+}
+
+std::span<const std::size_t> InstanceList::owned_by(const Prepared& prepared, const std::string& owner) {
+  const auto mine = owner.empty() ? prepared.by_owner.end() : prepared.by_owner.find(owner);
+  return mine == prepared.by_owner.end() ? std::span<const std::size_t>() : mine->second;
 }
 
 std::vector<std::size_t> InstanceList::select(const Prepared& prepared, const compute::InventorySnapshot& snapshot,
@@ -111,25 +114,35 @@ std::vector<std::size_t> InstanceList::select(const Prepared& prepared, const co
   const auto& instances = snapshot.instances;
   std::vector<std::size_t> positions;
   if (viewer.sees_all) {
-    positions = every_position(instances.size());
-  } else if (const auto mine = prepared.by_owner.find(viewer.owner);
-             !viewer.owner.empty() && mine != prepared.by_owner.end()) {
-    positions = mine->second;
+    positions.resize(instances.size());
+    std::iota(positions.begin(), positions.end(), 0);
+  } else {
+    const auto mine = owned_by(prepared, viewer.owner);
+    positions.assign(mine.begin(), mine.end());
   }
-  if (query.status || query.search) {
-    std::erase_if(positions, [&](std::size_t position) { return !fits(*instances[position], query); });
-  }
-  if (query.sort && *query.sort != "name") sort_positions(positions, instances, *query.sort);
+  std::erase_if(positions, [&](std::size_t position) { return !fits(*instances[position], query); });
+  if (query.sort) sort_positions(positions, instances, *query.sort);
   return positions;
 }
 
 InstanceList::Page InstanceList::page(const compute::SnapshotPointer& snapshot, const compute::Viewer& viewer,
                                       Secrets secrets, const ListQuery& query) {
   const PreparedPointer ready = prepared(snapshot, secrets);
+  const auto& texts = ready->fragments.texts();
+  const auto cut = [&](std::size_t total, auto position_of) {
+    const std::size_t begin = std::min(query.offset.value_or(0), total);
+    const std::size_t count = std::min(query.limit.value_or(total), total - begin);
+    return Page{join(texts, count, [&](std::size_t n) { return position_of(begin + n); }), total};
+  };
+  // A page in the order of names costs what it holds, however many there are besides.
+  const bool plain = !query.status && !query.search && query.sort.value_or("name") == "name";
+  if (plain && viewer.sees_all) return cut(texts.size(), [](std::size_t n) { return n; });
+  if (plain) {
+    const auto mine = owned_by(*ready, viewer.owner);
+    return cut(mine.size(), [&](std::size_t n) { return mine[n]; });
+  }
   const std::vector<std::size_t> positions = select(*ready, *snapshot, viewer, query);
-  const std::size_t begin = std::min(query.offset.value_or(0), positions.size());
-  const std::size_t count = std::min(query.limit.value_or(positions.size()), positions.size() - begin);
-  return {join(ready->fragments.texts(), std::span(positions).subspan(begin, count)), positions.size()};
+  return cut(positions.size(), [&](std::size_t n) { return positions[n]; });
 }
 
 }  // namespace berth::api::lxd_panel

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,7 @@ class InstanceList {
   using PreparedPointer = std::shared_ptr<Prepared>;
 
   PreparedPointer prepared(const compute::SnapshotPointer& snapshot, Secrets secrets);
+  static std::span<const std::size_t> owned_by(const Prepared& prepared, const std::string& owner);
   static std::vector<std::size_t> select(const Prepared& prepared, const compute::InventorySnapshot& snapshot,
                                          const compute::Viewer& viewer, const ListQuery& query);
 

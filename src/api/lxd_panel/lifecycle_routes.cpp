@@ -44,6 +44,11 @@ Result<ActionOutcome> act(compute::InstanceService& instances, const compute::Vi
   return internal_error("unknown action");
 }
 
+identity::Permission permission_of(LifecycleAction action) {
+  return action == LifecycleAction::start ? identity::permissions::kInstancesStart
+                                          : identity::permissions::kInstancesStop;
+}
+
 LifecycleAction parse_action(const std::string& text) {
   if (text == "start") return LifecycleAction::start;
   if (text == "stop") return LifecycleAction::stop;
@@ -82,6 +87,8 @@ void LxdPanel::add_lifecycle_routes() {
        {"对多个实例执行操作", "Act on several instances"}, "lifecycle", &parts_.changes},
       [this](const Call& call, Nothing, Nothing, BulkRequest body) -> Result<ActionResult<std::vector<BulkItem>>> {
         const LifecycleAction action = parse_action(body.action);
+        // The route's own permission is that of what most of its actions do.
+        if (!call.allows(permission_of(action))) return lacks(permission_of(action));
         const auto outcomes =
             BERTH_TRY(parts_.instances.act(viewer_of(call), action, body.instances, body.force));
         ActionResult<std::vector<BulkItem>> answer;

@@ -1,6 +1,8 @@
 #include "api/shared/authenticator.h"
 
+#include <algorithm>
 #include <functional>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 
@@ -30,7 +32,8 @@ std::string_view without_port(std::string_view authority) {
 }
 
 bool is_loopback_name(std::string_view authority) {
-  const std::string_view host = without_port(authority);
+  std::string host(without_port(authority));
+  std::ranges::transform(host, host.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
 }
 

@@ -18,11 +18,6 @@ Error needs_credentials() {
   return {ErrorCode::unauthenticated, "auth.required", {"需要登录", "Credentials are required"}};
 }
 
-Error lacks(identity::Permission permission) {
-  return {ErrorCode::permission_denied, "auth.permission",
-          {fmt::format("没有权限（需要 {}）", permission.name), fmt::format("Not permitted (needs {})", permission.name)}};
-}
-
 Error overloaded() {
   return Error(ErrorCode::exhausted, "server.overloaded",
                {"服务繁忙，请稍后重试", "The server is busy; try again shortly"})
@@ -48,6 +43,11 @@ std::optional<std::string> token_of_query(const http::Request& request) {
 }
 
 }  // namespace
+
+Error lacks(identity::Permission permission) {
+  return {ErrorCode::permission_denied, "auth.permission",
+          {fmt::format("没有权限（需要 {}）", permission.name), fmt::format("Not permitted (needs {})", permission.name)}};
+}
 
 Result<json::Pairs> decode_pairs(const http::Request& request) {
   auto pairs = http::parse_query(request.query);

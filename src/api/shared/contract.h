@@ -131,6 +131,8 @@ class Contract final : public http::Application {
   http::ContentPointer description_en_;
 };
 
+/// permission_denied "auth.permission": what a caller without the permission is told.
+Error lacks(identity::Permission permission);
 /// Errors: malformed "request.query" if a pair cannot be decoded.
 Result<json::Pairs> decode_pairs(const http::Request& request);
 /// Errors: unsupported_media "request.content_type" unless it is JSON or absent.

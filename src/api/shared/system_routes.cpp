@@ -15,7 +15,8 @@ http::Response page(std::string_view type, std::string_view text) {
   response.content_type = type;
   response.body = text;
   response.headers.add("Content-Security-Policy",
-                       "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'");
+                       "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; "
+                       "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
   return response;
 }
 
