@@ -91,7 +91,8 @@ Result<ActionOutcome> InstanceService::rename(const Viewer& viewer, const std::s
                                               const std::string& new_name) {
   BERTH_CHECK(locate(viewer, name));
   if (auto checked = check_instance_name(new_name); !checked) {
-    return take_error(checked).with_fields({{"new_name", checked.error().message()}});
+    const Text message = checked.error().message();
+    return take_error(checked).with_fields({{"new_name", message}});
   }
   if (name == new_name) return ActionOutcome{false, std::nullopt};
   if (inventory_.snapshot()->find(new_name) != nullptr &&

@@ -91,7 +91,7 @@ def test_the_page_of_it_needs_nothing_from_elsewhere(panel):
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
 
 
-SAMPLE = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*(\{[^}]*\})? (-?[0-9.e+-]+|\+Inf|NaN)")
+SAMPLE = re.compile(r'[a-zA-Z_:][a-zA-Z0-9_:]*(\{(\w+="[^"]*",?)+\})? (-?[0-9.e+-]+|\+Inf|NaN)')
 
 
 def test_metrics_are_in_the_text_form_of_prometheus(admin):

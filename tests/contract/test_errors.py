@@ -1,5 +1,8 @@
 """Every error that the document and the contracts' page name: status, envelope and text."""
 
+import http.client
+import json
+
 import pytest
 
 MISSING = "no-such-instance"
@@ -192,9 +195,15 @@ def test_a_refused_secret_is_not_repeated_in_the_answer(admin):
     assert "hush" not in answer.text
 
 
-@pytest.mark.parametrize("query", ["search=%zz", "search=%ff"])
-def test_a_query_that_is_not_encoded_correctly_is_400(admin, query):
-    assert admin.get("/api/instances?" + query).status_code == 400
+@pytest.mark.parametrize("query", ["search=%zz", "search=%ff", "search=%00", "search=%"])
+def test_a_query_that_is_not_encoded_correctly_is_400(panel, admin, query):
+    # A client of its own: `requests` would mend the query first.
+    connection = http.client.HTTPConnection("127.0.0.1", panel.port, timeout=10)
+    connection.request("GET", "/api/instances?" + query, headers=dict(admin.session.headers))
+    answer = connection.getresponse()
+    assert answer.status == 400
+    assert list(json.loads(answer.read())) == ["detail"]
+    connection.close()
 
 
 def test_creating_under_a_name_in_use_is_409(either_admin, either_instance):

@@ -165,7 +165,8 @@ def test_pipelined_requests_are_answered_in_order(panel):
     b"GET /api/health HTTP/1.1\r\n\r\n",  # no Host
     b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n12345",
     b"POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"GET /%zz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    b"GET /api/instances/%zz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    b"GET /api/instances/%ff%fe HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nBad Header: x\r\n\r\n",
 ])
 def test_what_is_no_proper_request_is_400_in_the_envelope(panel, text):

@@ -11,8 +11,8 @@ from web_socket import Refused
 
 @pytest.fixture
 def large(make_daemon):
-    """A daemon whose monitor messages are large: 4,000 instances."""
-    return make_daemon({"kind": "fake", "instances": 4000, "tick": "500ms"}).start()
+    """A daemon whose monitor messages are large, about 500 KB: 2,000 instances."""
+    return make_daemon({"kind": "fake", "instances": 2000, "tick": "500ms"}).start()
 
 
 def times_of(message):

@@ -56,6 +56,7 @@ class WebSocket:
             self._socket = _Loop.run(open_it())
         except websockets.InvalidStatusCode as refused:
             raise Refused(refused.status_code) from None
+        self._reading = reading
         if reading:
             asyncio.run_coroutine_threadsafe(self._read(), _Loop.get())
 
@@ -100,7 +101,10 @@ class WebSocket:
         return self.close_code
 
     def close(self):
-        _Loop.run(self._socket.close())
+        if self._reading:
+            _Loop.run(self._socket.close())
+        else:  # who does not read never sees the other side's goodbye
+            _Loop.get().call_soon_threadsafe(self._socket.transport.abort)
 
     def __enter__(self):
         return self
