@@ -147,6 +147,14 @@ class Terminal:
         before, self.output = self.output[:at], self.output[at:]
         return before.decode(errors="replace")
 
+    def comes(self, text, seconds):
+        """Whether `text` comes out in time."""
+        try:
+            self.expect(text, seconds)
+        except AssertionError:
+            return False
+        return True
+
     def expect_end(self, seconds=15):
         """The last text message: {"type": "exit", "code": …} or an error."""
         end = time.monotonic() + seconds
