@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "engines/certificate.h"
+#include "certificate.h"
 #include "engines/instance_engine_conformance.h"
 #include "engines/lxd_server.h"
 #include "eventually.h"
