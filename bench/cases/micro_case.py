@@ -28,5 +28,8 @@ def micro(options):
         if "encoded" in one:
             value += f", {one['encoded']:.0f} encoded"
             target, reached = "1 encoded", one["encoded"] == 1
+        if "speedup" in one:
+            value = (f"{one['alone_per_second']:,.0f}/s alone, {one['together_per_second']:,.0f}/s by 16: "
+                     f"× {one['speedup']:.1f}")
         rows.append(Row("micro", one["name"], value, target, reached, one))
     return rows

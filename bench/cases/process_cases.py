@@ -1,6 +1,7 @@
 """The process by itself: how soon it is there, what it costs while nobody asks, how long it takes to build."""
 
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -65,17 +66,27 @@ def idle(options):
     ]
 
 
+def _children_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def build(options):
     """A clean release build, without a compiler cache. Only when it is named."""
     folder = tempfile.mkdtemp(prefix="berth-build-")
     environment = {**os.environ, "CCACHE_DISABLE": "1"}
     try:
+        used = _children_seconds()
         begun = time.monotonic()
         subprocess.run(["cmake", "--preset", "release", "-B", folder], cwd=machine.REPOSITORY, check=True,
                        env=environment, stdout=subprocess.DEVNULL)
         subprocess.run(["ninja", "-C", folder, f"-j{options.jobs}"], check=True, env=environment,
                        stdout=subprocess.DEVNULL)
         seconds = time.monotonic() - begun
+        used = _children_seconds() - used
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return [Row("build", f"clean release build, {options.jobs} jobs", f"{seconds:.0f} s", "< 600 s", seconds < 600)]
+    return [
+        Row("build", f"clean release build, {options.jobs} jobs", f"{seconds:.0f} s", "< 600 s", seconds < 600),
+        Row("build", "processor time of it", f"{used:.0f} s"),
+    ]
