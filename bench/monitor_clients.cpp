@@ -345,7 +345,8 @@ int main(int argc, char** argv) {
   const auto options = parse(argc, argv);
   if (!options) {
     fmt::print(stderr,
-               "usage: berth_monitor_clients --port PORT --credentials FILE [--clients N] [--ticks N] [--limit SECONDS]\n");
+               "usage: berth_monitor_clients --port PORT --credentials FILE [--clients N] [--ticks N] "
+               "[--limit SECONDS]\n");
     return 2;
   }
   try {

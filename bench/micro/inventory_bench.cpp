@@ -14,7 +14,8 @@ using namespace api::lxd_panel;
 /// An inventory that has been read whole once.
 compute::InventoryModel filled_model(std::size_t count) {
   compute::InventoryModel model(4);
-  model.apply_all(model.begin_read(), sample_instances(count), compute::EngineInfo{}, Timestamp(std::chrono::seconds(1)));
+  model.apply_all(model.begin_read(), sample_instances(count), compute::EngineInfo{},
+                  Timestamp(std::chrono::seconds(1)));
   return model;
 }
 
@@ -76,7 +77,9 @@ BENCHMARK(list_rebuild_after_one_change)->Arg(100)->Arg(1000)->Arg(10000)->Unit(
 void fragments_after_one_change(benchmark::State& state) {
   const auto count = static_cast<std::size_t>(state.range(0));
   compute::InventoryModel model = filled_model(count);
-  const auto encode = [](const compute::Instance& instance) { return json::to_json(info_of(instance, Secrets::shown)); };
+  const auto encode = [](const compute::Instance& instance) {
+    return json::to_json(info_of(instance, Secrets::shown));
+  };
   Fragments fragments(model.snapshot(), {}, encode, same_info);
   std::uint64_t round = 0;
   std::size_t encoded = 0;
