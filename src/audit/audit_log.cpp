@@ -123,7 +123,7 @@ Result<void> AuditLog::append(store::Transaction& transaction, const Origin& ori
                 .entry = entry,
                 .hash = ""};
   record.hash = hash_of(record, head.hash);
-  BERTH_TRY(
+  BERTH_CHECK(
       transaction.execute("INSERT INTO audit_log (sequence, id, at, user_id, actor, address, "
                           "contract, request_id, action, "
                           "resource_type, resource_id, outcome, details, hash) VALUES (:sequence, "
@@ -144,7 +144,7 @@ Result<void> AuditLog::append(store::Transaction& transaction, const Origin& ori
                            {"outcome", word(entry.outcome)},
                            {"details", entry.details},
                            {"hash", record.hash}}));
-  BERTH_TRY(transaction.execute(
+  BERTH_CHECK(transaction.execute(
       "UPDATE audit_head SET sequence = :sequence, hash = :hash, seal = :seal WHERE id = 1",
       {{"sequence", record.sequence},
        {"hash", record.hash},

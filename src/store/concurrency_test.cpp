@@ -28,7 +28,7 @@ class ConcurrencyTest : public BothEngines {
       auto reached = inside.get_future();
       thread_ = std::thread([this, &database, inside = std::move(inside)]() mutable {
         held_ = database.write([&](Transaction& transaction) -> Result<void> {
-          BERTH_TRY(transaction.query("SELECT count(*) FROM things"));
+          BERTH_CHECK(transaction.query("SELECT count(*) FROM things"));
           inside.set_value();
           let_go_.get_future().wait();
           return {};
@@ -67,7 +67,7 @@ TEST_P(ConcurrencyTest, loses_no_update_of_what_was_read_before) {
           const auto done = database().write([&](Transaction& transaction) -> Result<void> {
             const auto rows = BERTH_TRY(
                 transaction.query("SELECT number FROM things WHERE id = :id", {{"id", id}}));
-            BERTH_TRY(
+            BERTH_CHECK(
                 transaction.execute("UPDATE things SET number = :number WHERE id = :id",
                                     {{"number", rows.front().integer("number") + 1}, {"id", id}}));
             return {};
@@ -116,10 +116,10 @@ TEST_P(ConcurrencyTest, lets_only_the_write_fail_that_is_wrong) {
       writers.emplace_back([&, writer] {
         try {
           const auto result = database().write([&](Transaction& transaction) -> Result<void> {
-            BERTH_TRY(transaction.insert("INSERT INTO things (name) VALUES (:name)",
-                                         {{"name", "first of " + std::to_string(writer)}}));
+            BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES (:name)",
+                                           {{"name", "first of " + std::to_string(writer)}}));
             if (writer % 3 == 0) throw std::out_of_range("a bug");
-            BERTH_TRY(transaction.insert(
+            BERTH_CHECK(transaction.insert(
                 "INSERT INTO things (name) VALUES (:name)",
                 {{"name", writer % 3 == 1 ? std::string("taken")
                                           : "second of " + std::to_string(writer)}}));
@@ -262,7 +262,7 @@ TEST_P(NotifyTest, tells_only_after_the_change_can_be_read) {
   std::atomic<std::int64_t> seen = -1;
   database().listen([&](std::string_view, std::string_view) { seen = count(); });
   EXPECT_TRUE(database().write([&](Transaction& transaction) -> Result<void> {
-    BERTH_TRY(transaction.insert("INSERT INTO things (name) VALUES ('x')"));
+    BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES ('x')"));
     return database().notify(transaction, "things", "x");
   }));
   EXPECT_TRUE(eventually([&] { return seen != -1; }));

@@ -96,10 +96,10 @@ Result<bool> apply(Connection& connection, const Migration& migration, Timestamp
     BERTH_CHECK(connection.script(table));
     const Rows done =
         BERTH_TRY(connection.query("SELECT version FROM schema_version WHERE version = :version",
-                                   {{"version", migration.version}}));
+                                     {{"version", migration.version}}));
     if (!done.empty()) return false;
     BERTH_CHECK(connection.script(sql));
-    BERTH_TRY(
+    BERTH_CHECK(
         connection.execute("INSERT INTO schema_version (version, name, checksum, applied_at) "
                            "VALUES (:version, :name, :checksum, :applied_at)",
                            {{"version", migration.version},

@@ -234,17 +234,17 @@ TEST_P(FoundationTest, removes_with_a_user_what_is_the_users) {
   const auto id = user("a", nullptr);
   ASSERT_TRUE(id);
   ASSERT_TRUE(database_->write([&](Transaction& transaction) -> Result<void> {
-    BERTH_TRY(transaction.execute(
+    BERTH_CHECK(transaction.execute(
         "INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES ('s', :user, 1, 2)",
         {{"user", *id}}));
-    BERTH_TRY(
+    BERTH_CHECK(
         transaction.execute("INSERT INTO refresh_tokens (hash, session_id, created_at, expires_at) "
                             "VALUES ('h', 's', 1, 2)"));
-    BERTH_TRY(transaction.execute(
+    BERTH_CHECK(transaction.execute(
         "INSERT INTO api_keys (id, user_id, name, hash, prefix, scope, created_at) "
         "VALUES ('k', :user, 'n', 'h', 'p', '[]', 1)",
         {{"user", *id}}));
-    BERTH_TRY(transaction.execute("DELETE FROM users WHERE id = :user", {{"user", *id}}));
+    BERTH_CHECK(transaction.execute("DELETE FROM users WHERE id = :user", {{"user", *id}}));
     return {};
   }));
   for (const char* table : {"users", "sessions", "refresh_tokens", "api_keys"}) {

@@ -42,9 +42,9 @@ Result<void> PostgresqlDatabase::backup_to(const std::filesystem::path&) {
 Result<void> PostgresqlDatabase::notify(Transaction& transaction, std::string_view channel,
                                         std::string_view payload) {
   auto& active = BERTH_TRY(notifying(transaction, channel, payload)).get();
-  BERTH_TRY(active.query("SELECT pg_notify(:carrier, :message)",
-                         {{"carrier", PostgresqlListener::kCarrier},
-                          {"message", fmt::format("{}\n{}", channel, payload)}}));
+  BERTH_CHECK(active.query("SELECT pg_notify(:carrier, :message)",
+                           {{"carrier", PostgresqlListener::kCarrier},
+                            {"message", fmt::format("{}\n{}", channel, payload)}}));
   return {};
 }
 

@@ -75,7 +75,7 @@ TEST_F(PostgresqlFaultTest, says_that_the_server_is_down_and_heals) {
 TEST_F(PostgresqlFaultTest, fails_a_write_whose_connection_is_lost_and_goes_on) {
   const auto database = place_.ready();
   const auto lost = database->write([&](Transaction& transaction) -> Result<std::int64_t> {
-    BERTH_TRY(transaction.insert("INSERT INTO things (name) VALUES ('lost')"));
+    BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES ('lost')"));
     terminate("%INSERT INTO things%");
     return transaction.insert("INSERT INTO things (name) VALUES ('lost too')");
   });
@@ -88,7 +88,7 @@ TEST_F(PostgresqlFaultTest, fails_a_write_whose_connection_is_lost_and_goes_on) 
 TEST_F(PostgresqlFaultTest, fails_a_write_whose_connection_is_lost_before_the_commit) {
   const auto database = place_.ready();
   const auto lost = database->write([&](Transaction& transaction) -> Result<void> {
-    BERTH_TRY(transaction.insert("INSERT INTO things (name) VALUES ('lost')"));
+    BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES ('lost')"));
     terminate("%INSERT INTO things%");
     return {};
   });
@@ -102,7 +102,7 @@ TEST_F(PostgresqlFaultTest, makes_a_read_again_whose_connection_was_lost) {
   int runs = 0;
   const auto counted = database->read([&](Transaction& transaction) -> Result<std::int64_t> {
     constexpr auto kSql = "SELECT count(*) AS n FROM things WHERE name <> 'read again'";
-    BERTH_TRY(transaction.query(kSql));
+    BERTH_CHECK(transaction.query(kSql));
     if (++runs == 1) terminate("%read again%");
     return BERTH_TRY(transaction.query(kSql)).front().integer("n");
   });
@@ -135,7 +135,7 @@ TEST_F(PostgresqlFaultTest, ends_a_statement_that_takes_too_long) {
   place_.settings().wait = 200ms;
   const auto database = place_.ready();
   const auto ended = database->read([](Transaction& transaction) -> Result<void> {
-    BERTH_TRY(transaction.query("SELECT 1 AS n FROM pg_sleep(60)"));
+    BERTH_CHECK(transaction.query("SELECT 1 AS n FROM pg_sleep(60)"));
     return {};
   });
   ASSERT_FALSE(ended);
@@ -153,9 +153,9 @@ TEST_F(PostgresqlFaultTest, runs_a_write_again_that_collided) {
       "RETURN 1; END $$");
   const auto collide = [&](std::int64_t until) {
     return database->write([&](Transaction& transaction) -> Result<void> {
-      BERTH_TRY(transaction.insert("INSERT INTO things (name) VALUES (:name)",
-                                   {{"name", std::to_string(until)}}));
-      BERTH_TRY(transaction.query("SELECT collide(:until)", {{"until", until}}));
+      BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES (:name)",
+                                     {{"name", std::to_string(until)}}));
+      BERTH_CHECK(transaction.query("SELECT collide(:until)", {{"until", until}}));
       return {};
     });
   };
@@ -183,7 +183,7 @@ TEST_F(PostgresqlFaultTest, takes_the_writes_of_several_nodes_one_after_another)
           const auto done = node->write([&](Transaction& transaction) -> Result<void> {
             const auto rows = BERTH_TRY(
                 transaction.query("SELECT number FROM things WHERE id = :id", {{"id", *id}}));
-            BERTH_TRY(
+            BERTH_CHECK(
                 transaction.execute("UPDATE things SET number = :number WHERE id = :id",
                                     {{"number", rows.front().integer("number") + 1}, {"id", *id}}));
             return {};
@@ -208,7 +208,7 @@ TEST_F(PostgresqlFaultTest, takes_the_transaction_from_a_node_that_hangs_in_it) 
   std::promise<void> let_go;
   auto lost = std::async(std::launch::async, [&] {
     return (*hanging)->write([&](Transaction& transaction) -> Result<void> {
-      BERTH_TRY(transaction.insert("INSERT INTO things (name) VALUES ('hanging')"));
+      BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES ('hanging')"));
       inside.set_value();
       let_go.get_future().wait();
       return {};

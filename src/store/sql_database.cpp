@@ -53,7 +53,7 @@ SqlDatabase::SqlDatabase(Settings settings, metrics::Registry& metrics,
 
 Result<void> SqlDatabase::start() {
   auto connection = BERTH_TRY(connect_(Kind::write));
-  BERTH_TRY(found_version(*connection, migrations_));
+  BERTH_CHECK(found_version(*connection, migrations_));
   metrics_.connections.add();
   writer_ = std::make_unique<GroupWriter>(
       GroupWriter::Settings{.wait = settings_.wait}, *this,

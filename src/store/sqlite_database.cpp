@@ -84,7 +84,7 @@ Result<void> SqliteDatabase::backup_to(const std::filesystem::path& target) {
     // A connection of its own, because a copy of a large file takes long and one for reading
     // refuses VACUUM.
     auto connection = BERTH_TRY(connect(Kind::write));
-    BERTH_TRY(connection->execute("VACUUM INTO :target", {{"target", partial.native()}}));
+    BERTH_CHECK(connection->execute("VACUUM INTO :target", {{"target", partial.native()}}));
   }
   BERTH_CHECK(sync(partial, O_RDONLY));
   if (::link(partial.c_str(), target.c_str()) != 0) {

@@ -362,10 +362,10 @@ std::set<std::int64_t> acknowledged_until_killed(Place& place, int round,
         for (std::int64_t index = 0;; ++index) {
           const std::int64_t number = (round * 100 + writer) * std::int64_t{1'000'000} + index;
           const auto done = database->write([&](Transaction& transaction) -> Result<void> {
-            BERTH_TRY(transaction.insert("INSERT INTO things (number) VALUES (:number)",
-                                         {{"number", number}}));
-            BERTH_TRY(transaction.insert("INSERT INTO things (number) VALUES (:number)",
-                                         {{"number", -number - 1}}));
+            BERTH_CHECK(transaction.insert("INSERT INTO things (number) VALUES (:number)",
+                                           {{"number", number}}));
+            BERTH_CHECK(transaction.insert("INSERT INTO things (number) VALUES (:number)",
+                                           {{"number", -number - 1}}));
             return {};
           });
           if (!done || ::write(channel[1], &number, sizeof number) != sizeof number) ::_exit(3);

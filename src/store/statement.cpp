@@ -48,7 +48,7 @@ void Statement::check_names(const Parameters& parameters) const {
 }
 
 void Statement::bind(const Parameters& parameters) {
-  static const std::string kNothing;
+  static const std::string nothing;
   bound_.clear();
   bound_.reserve(parameters.size());
   for (const auto& [name, value] : parameters) {
@@ -64,7 +64,7 @@ void Statement::bind(const Parameters& parameters) {
       statement_->exchange(soci::use(*text, bound.indicator, name));
     } else {
       bound.indicator = soci::i_null;
-      statement_->exchange(soci::use(kNothing, bound.indicator, name));
+      statement_->exchange(soci::use(nothing, bound.indicator, name));
     }
   }
 }

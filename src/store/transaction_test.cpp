@@ -130,7 +130,7 @@ TEST_P(TransactionTest, reads_each_row_by_its_own_kind_of_value) {
 TEST_P(TransactionTest, yields_all_rows_in_order) {
   ASSERT_TRUE(database().write([](Transaction& transaction) -> Result<void> {
     for (int index = 0; index < 2500; ++index) {
-      BERTH_TRY(
+      BERTH_CHECK(
           transaction.insert("INSERT INTO things (number) VALUES (:number)", {{"number", index}}));
     }
     return {};
@@ -257,7 +257,7 @@ TEST_P(TransactionTest, keeps_bound_values_out_of_its_errors) {
 
 TEST_P(TransactionTest, leaves_no_trace_of_a_write_that_returns_an_error) {
   const Result<void> result = database().write([](Transaction& transaction) -> Result<void> {
-    BERTH_TRY(transaction.insert("INSERT INTO things (name) VALUES ('x')"));
+    BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES ('x')"));
     return Error(ErrorCode::conflict, "test.no", {"否", "no"});
   });
   ASSERT_FALSE(result);
@@ -267,7 +267,7 @@ TEST_P(TransactionTest, leaves_no_trace_of_a_write_that_returns_an_error) {
 
 TEST_P(TransactionTest, hands_an_exception_to_the_caller_and_goes_on) {
   EXPECT_THROW(static_cast<void>(database().write([](Transaction& transaction) -> Result<void> {
-                 BERTH_TRY(transaction.insert("INSERT INTO things (name) VALUES ('x')"));
+                 BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES ('x')"));
                  throw std::out_of_range("a bug");
                })),
                std::out_of_range);
@@ -282,7 +282,7 @@ TEST_P(TransactionTest, hands_an_exception_to_the_caller_and_goes_on) {
 TEST_P(TransactionTest, is_lost_once_a_statement_has_failed) {
   add("taken");
   const Result<void> result = database().write([](Transaction& transaction) -> Result<void> {
-    BERTH_TRY(transaction.insert("INSERT INTO things (name) VALUES ('new')"));
+    BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES ('new')"));
     EXPECT_FALSE(transaction.insert("INSERT INTO things (name) VALUES ('taken')"));
     const auto later = transaction.insert("INSERT INTO things (name) VALUES ('later')");
     EXPECT_FALSE(later);
@@ -300,7 +300,7 @@ TEST_P(TransactionTest, goes_on_after_a_duplicate_that_was_provided_for) {
     EXPECT_EQ(BERTH_TRY(transaction.execute(
                   "INSERT INTO things (name) VALUES ('taken') ON CONFLICT DO NOTHING")),
               0);
-    BERTH_TRY(transaction.insert("INSERT INTO things (name) VALUES ('other')"));
+    BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES ('other')"));
     return {};
   }));
   EXPECT_EQ(count(), 2);
@@ -340,7 +340,7 @@ TEST_P(TransactionTest, refuses_to_write_while_reading) {
 
 TEST_P(TransactionTest, sees_its_own_changes) {
   const auto seen = database().write([](Transaction& transaction) -> Result<std::int64_t> {
-    BERTH_TRY(transaction.insert("INSERT INTO things (name) VALUES ('x')"));
+    BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES ('x')"));
     return BERTH_TRY(transaction.query("SELECT count(*) AS n FROM things")).front().integer("n");
   });
   EXPECT_EQ(seen, 1);
