@@ -1,35 +1,14 @@
-#include "operations/operation_service.h"
-
-#include <pthread.h>
+#include "operations/service.h"
 
 #include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <deque>
-#include <map>
-#include <mutex>
-#include <set>
-#include <thread>
-#include <tuple>
 #include <utility>
 
 #include "base/encoding.h"
 #include "base/log.h"
-#include "operations/gate.h"
 #include "operations/operation_record.h"
-#include "operations/reconciliation.h"
-#include "operations/run.h"
 
 namespace berth::operations {
 namespace {
-
-constexpr std::int64_t kOpenAtOnce = 10'000;
-
-using ResourceKey = std::tuple<EngineId, std::string, std::string>;
-
-ResourceKey key_of(const Operation& operation) {
-  return {operation.engine, operation.resource_type, operation.resource_id};
-}
 
 Error busy() {
   return Error(ErrorCode::conflict, "operation.busy",
@@ -59,91 +38,7 @@ std::string audit_details(std::string details, const Operation& operation) {
   return added + ',' + details.substr(first);
 }
 
-/// An outcome on its way into the store.
-struct Unstored {
-  RunPointer run;
-  Operation outcome;
-  std::chrono::milliseconds retry;
-  Instant due;
-};
-
-class Service final : public OperationService, public RunHost {
- public:
-  Service(store::Database& database, audit::AuditLog& audit, metrics::Registry& metrics, const Clock& clock,
-          Rhythm rhythm);
-  ~Service() override;
-
-  Result<TicketPointer> submit(NewOperation wanted, WorkerPool& pool, Work work) override;
-  Result<Operation> find(const OperationId& id) override;
-  Result<Page> list(const Filter& filter) override;
-  Result<void> cancel(const OperationId& id, const audit::Origin& origin) override;
-  void reconcile_with(std::string kind_prefix, WorkerPool& pool, Reconciler reconciler) override;
-  Result<void> reconcile_open() override;
-  Result<std::int64_t> open_count() override;
-  Signal<const Operation&>& changed() override { return changed_; }
-  void drain(Deadline deadline) override;
-  audit::AuditLog& audit_log() override { return audit_; }
-
- private:
-  friend class Task;
-
-  Timestamp now() const override { return clock_.now(); }
-  Result<void> store_handle(const Operation& operation) override;
-  void progressed(const RunPointer& run) override;
-  void call_later(std::function<void()> action) override;
-  void announce(const Operation& operation) override { changed_.emit(operation); }
-
-  RunPointer new_run(NewOperation wanted);
-  /// Takes the resource for `run`, or yields the equal run that has it.
-  Result<RunPointer> occupy(const RunPointer& run);
-  void vacate(const RunPointer& run);
-  Result<void> record_start(const Operation& operation);
-  void execute(const RunPointer& run, Work& work, Instant begun);
-  Result<std::string> perform(Run& run, Work& work);
-  Result<std::optional<Operation>> stored(const OperationId& id);
-
-  void end(const RunPointer& run, const Result<std::string>& outcome);
-  void settle(const RunPointer& run, Operation outcome);
-  /// False if the store did not take it.
-  bool store_outcome(const RunPointer& run, const Operation& outcome);
-  void complete(const RunPointer& run, const Operation& outcome);
-  Result<Operation> record_outcome(const Run& run, const Operation& outcome);
-
-  Result<void> find_left_open();
-  void keep_house();
-  void flush_progress();
-  void retry_outcomes(bool all);
-  void wake();
-
-  store::Database& database_;
-  audit::AuditLog& audit_;
-  metrics::Registry& metrics_;
-  const Clock& clock_;
-  const Rhythm rhythm_;
-  metrics::Gauge& running_gauge_;
-  Signal<const Operation&> changed_;
-  std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
-
-  std::mutex mutex_;
-  std::condition_variable idle_;
-  std::map<ResourceKey, RunPointer> by_resource_;
-  std::unordered_map<OperationId, RunPointer> by_id_;
-  std::set<OperationId> left_open_;   ///< of those, what an earlier run left
-  std::size_t finishing_ = 0;         ///< off the resource, about to tell their waiters
-  bool draining_ = false;
-
-  std::mutex house_mutex_;
-  std::condition_variable house_wake_;
-  bool woken_ = false;
-  bool stopping_ = false;
-  bool reconciling_ = false;
-  std::set<RunPointer> with_progress_;
-  std::deque<Unstored> unstored_;
-  std::deque<std::function<void()>> calls_;
-
-  Reconciliation reconciliation_;
-  std::thread house_;
-};
+}  // namespace
 
 /// The work of one operation on its way through a pool. Destroyed unrun (the pool ends), it says so.
 class Task {
@@ -515,27 +410,6 @@ Result<void> Service::reconcile_open() {
   return {};
 }
 
-Result<void> Service::find_left_open() {
-  const auto open = BERTH_TRY(
-      database_.read([&](store::Transaction& transaction) { return record::open(transaction, kOpenAtOnce); }));
-  for (const Operation& operation : open) {
-    auto run = std::make_shared<Run>(*this, operation, Deadline::after(std::chrono::milliseconds(0)),
-                                     "{\"reconciled\":true}");
-    {
-      const std::lock_guard lock(mutex_);
-      if (draining_) return {};
-      if (by_id_.contains(operation.id) || !by_resource_.try_emplace(key_of(operation), run).second) continue;
-      by_id_.emplace(operation.id, run);
-      left_open_.insert(operation.id);
-      running_gauge_.add(1);
-    }
-    run->release();
-    (void)run->begin();
-    reconciliation_.take(std::move(run));
-  }
-  return {};
-}
-
 Result<std::int64_t> Service::open_count() {
   return database_.read([](store::Transaction& transaction) { return record::count_open(transaction); });
 }
@@ -546,107 +420,6 @@ void Service::drain(Deadline deadline) {
   draining_ = true;
   idle_.wait_until(lock, deadline.at(), [this] { return by_id_.size() == left_open_.size() && finishing_ == 0; });
 }
-
-void Service::progressed(const RunPointer& run) {
-  bool first = false;
-  {
-    const std::lock_guard lock(house_mutex_);
-    first = with_progress_.empty();
-    with_progress_.insert(run);
-  }
-  if (first) wake();
-}
-
-void Service::call_later(std::function<void()> action) {
-  {
-    const std::lock_guard lock(house_mutex_);
-    calls_.push_back(std::move(action));
-  }
-  wake();
-}
-
-void Service::wake() {
-  {
-    const std::lock_guard lock(house_mutex_);
-    woken_ = true;
-  }
-  house_wake_.notify_one();
-}
-
-void Service::flush_progress() {
-  std::set<RunPointer> runs;
-  {
-    const std::lock_guard lock(house_mutex_);
-    runs.swap(with_progress_);
-  }
-  if (runs.empty()) return;
-  const auto flushed = database_.write([&](store::Transaction& transaction) -> Result<void> {
-    for (const auto& run : runs) {
-      const Operation operation = run->current();
-      if (operation.state == State::running) BERTH_CHECK(record::update_progress(transaction, operation));
-    }
-    return {};
-  });
-  // Progress is shown from memory; that the store missed a step of it harms nothing.
-  if (!flushed) log::debug("operations", "progress is not stored: {}", flushed.error().describe());
-}
-
-void Service::retry_outcomes(bool all) {
-  std::deque<Unstored> due;
-  const Instant now = std::chrono::steady_clock::now();
-  {
-    const std::lock_guard lock(house_mutex_);
-    const auto later = std::stable_partition(unstored_.begin(), unstored_.end(),
-                                             [&](const Unstored& one) { return all || one.due <= now; });
-    due.assign(std::make_move_iterator(unstored_.begin()), std::make_move_iterator(later));
-    unstored_.erase(unstored_.begin(), later);
-  }
-  for (Unstored& one : due) {
-    if (store_outcome(one.run, one.outcome) || all) continue;
-    one.retry = std::min(one.retry * 2, rhythm_.last_retry);
-    one.due = std::chrono::steady_clock::now() + one.retry;
-    const std::lock_guard lock(house_mutex_);
-    unstored_.push_back(std::move(one));
-  }
-}
-
-void Service::keep_house() {
-  pthread_setname_np(pthread_self(), "operations");
-  Instant next_flush = std::chrono::steady_clock::now() + rhythm_.progress;
-  Instant next_scan = std::chrono::steady_clock::now() + rhythm_.rescan;
-  while (true) {
-    Instant next = reconciliation_.advance();
-    std::deque<std::function<void()>> calls;
-    bool scan = false;
-    bool stopping = false;
-    {
-      std::unique_lock lock(house_mutex_);
-      if (!with_progress_.empty()) next = std::min(next, next_flush);
-      if (reconciling_) next = std::min(next, next_scan);
-      for (const Unstored& one : unstored_) next = std::min(next, one.due);
-      house_wake_.wait_until(lock, next, [this] { return woken_ || stopping_; });
-      woken_ = false;
-      stopping = stopping_;
-      scan = reconciling_ && std::chrono::steady_clock::now() >= next_scan;
-      calls.swap(calls_);
-    }
-    for (auto& call : calls) call();
-    if (stopping) return;
-    retry_outcomes(false);
-    if (std::chrono::steady_clock::now() >= next_flush) {
-      flush_progress();
-      next_flush = std::chrono::steady_clock::now() + rhythm_.progress;
-    }
-    if (scan) {
-      if (const auto found = find_left_open(); !found) {
-        log::warning("operations", "cannot look for open operations: {}", found.error().describe());
-      }
-      next_scan = std::chrono::steady_clock::now() + rhythm_.rescan;
-    }
-  }
-}
-
-}  // namespace
 
 Result<std::unique_ptr<OperationService>> OperationService::create(store::Database& database,
                                                                    audit::AuditLog& audit,
