@@ -79,6 +79,7 @@ struct Configuration {
   };
   struct Panel {
     std::string engine;
+    std::size_t monitors_per_caller = 0;
   };
   struct Metrics {
     std::chrono::milliseconds host_interval{0};

@@ -366,6 +366,9 @@ void add_remaining_keys(std::vector<Key>& keys) {
                      text(at(&Configuration::panel, &Configuration::Panel::engine),
                           {"已配置的引擎名", "the name of a configured engine"}, is_plain_name),
                      Reload::with_restart, "The engine that the contract lxd-panel shows."));
+  keys.push_back(key("panel", "monitors_per_caller", "256",
+                     integer(at(&Configuration::panel, &Configuration::Panel::monitors_per_caller), 1, 100'000),
+                     Reload::with_restart, "WebSockets of /ws/monitor that one caller may have open."));
   const auto logs = &Configuration::log;
   keys.push_back(key("log", "level", "info",
                      choice(at(logs, &log::Settings::level),

@@ -143,7 +143,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"unknown_section", "[sever]\nthreads = 1\n",
                  "berth.toml:1:2: sever: there is no such key; did you mean server?"},
         BadInput{"unknown_key_far_from_all", "[panel]\nxyzzyplugh = 1\n",
-                 "berth.toml:2:1: panel.xyzzyplugh: there is no such key; here are: engine"},
+                 "berth.toml:2:1: panel.xyzzyplugh: there is no such key; here are: engine, monitors_per_caller"},
         BadInput{"unknown_key_of_a_listener", "[[listener]]\n[[listener]]\nadress = \"::1\"\n",
                  "berth.toml:3:1: listener.1.adress: there is no such key; did you mean address?"},
         BadInput{"top_level_key", "threads = 1\n", "berth.toml:1:1: threads: there is no such key"},

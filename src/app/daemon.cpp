@@ -103,7 +103,9 @@ Result<void> Daemon::build_panel() {
   authenticator_ = std::make_unique<api::Authenticator>(*foundation_->identity, system_clock(),
                                                         loaded_.configuration.identity.anonymous);
   auto& unit = engines_.at(loaded_.configuration.panel.engine);
-  panel_ = BERTH_TRY(api::lxd_panel::LxdPanel::create({}, {*unit.service, *unit.inventory, *operations_,
+  api::lxd_panel::LxdPanel::Settings settings;
+  settings.monitor.clients_per_caller = loaded_.configuration.panel.monitors_per_caller;
+  panel_ = BERTH_TRY(api::lxd_panel::LxdPanel::create(settings, {*unit.service, *unit.inventory, *operations_,
                                                            *foundation_->identity, *host_, *authenticator_,
                                                            foundation_->metrics, system_clock(), *changes_, *logins_,
                                                            *reads_}));

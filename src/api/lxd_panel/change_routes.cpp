@@ -108,7 +108,7 @@ void LxdPanel::add_change_routes() {
         change.cpus = body.cpu;
         change.memory_bytes = mebibytes(body.memory);
         change.disk_bytes = mebibytes(body.disk);
-        BERTH_TRY(parts_.instances.update(viewer, path.name, change));
+        BERTH_CHECK(parts_.instances.update(viewer, path.name, change));
         const auto instance = BERTH_TRY(parts_.instances.find(viewer, path.name));
         const Text done{fmt::format("实例 {} 修改成功", path.name), fmt::format("Instance {} changed", path.name)};
         return ActionResult<InstanceDetail>{
@@ -119,7 +119,7 @@ void LxdPanel::add_change_routes() {
       {Method::post, "/api/instances/{name}/rename", identity::permissions::kInstancesUpdate,
        {"重命名（需先停止）", "Rename (a stopped one)"}, "changes", &parts_.changes},
       [this](const Call& call, InstancePath path, Nothing, RenameRequest body) -> Result<PlainResult> {
-        BERTH_TRY(parts_.instances.rename(viewer_of(call), path.name, body.new_name));
+        BERTH_CHECK(parts_.instances.rename(viewer_of(call), path.name, body.new_name));
         const Text done{fmt::format("实例 {} 已重命名为 {}", path.name, body.new_name),
                         fmt::format("Instance {} is now {}", path.name, body.new_name)};
         return PlainResult{true, done.in(call.language), nullptr};

@@ -1,8 +1,12 @@
 #include "api/lxd_panel/instance_list.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 #include <span>
+
+#include "base/encoding.h"
 
 namespace berth::api::lxd_panel {
 namespace {
@@ -68,6 +72,8 @@ void sort_positions(std::vector<std::size_t>& positions, const std::vector<compu
 
 }  // namespace
 
+InstanceList::InstanceList() : epoch_(to_hex(random_bytes(6))) {}
+
 InstanceList::PreparedPointer InstanceList::prepared(const compute::SnapshotPointer& snapshot, Secrets secrets) {
   auto& slot = current_[static_cast<std::size_t>(secrets)];
   PreparedPointer known = slot.load(std::memory_order_acquire);
@@ -82,33 +88,46 @@ InstanceList::PreparedPointer InstanceList::prepared(const compute::SnapshotPoin
   made->fragments = Fragments(
       snapshot, known ? known->fragments : Fragments(),
       [secrets](const compute::Instance& instance) { return json::to_json(info_of(instance, secrets)); }, same_info);
-  const auto& instances = snapshot->instances;
-  for (std::size_t i = 0; i < instances.size(); ++i) made->by_owner[instances[i]->owner].push_back(i);
-  made->all = std::make_shared<http::Content>(
-      std::string(kJson), join(made->fragments.texts(), instances.size(), [](std::size_t n) { return n; }));
   slot.store(made, std::memory_order_release);
   return made;
+}
+
+/// The revision tells whether a list is the same as before, far cheaper than a hash of megabytes.
+http::ContentPointer InstanceList::content_of(const Prepared& prepared, Secrets secrets, const std::string& owner,
+                                              std::string body) const {
+  const std::string_view kind = secrets == Secrets::shown ? "s" : "h";
+  const auto revision = prepared.fragments.snapshot()->structure_revision;
+  return std::make_shared<http::Content>(std::string(kJson), std::move(body),
+                                         fmt::format("{}-{}-{}{}", epoch_, revision, kind, owner));
 }
 
 http::ContentPointer InstanceList::whole(const compute::SnapshotPointer& snapshot, const compute::Viewer& viewer,
                                          Secrets secrets) {
   const PreparedPointer ready = prepared(snapshot, secrets);
-  if (viewer.sees_all) return ready->all;
-  const std::lock_guard lock(ready->owners_mutex);
-  http::ContentPointer& content = ready->owned[viewer.owner];
-  if (!content) {
-    content = std::make_shared<http::Content>(std::string(kJson),
-                                              join(ready->fragments.texts(), owned_by(*ready, viewer.owner)));
+  const auto& texts = ready->fragments.texts();
+  if (viewer.sees_all) {
+    std::call_once(ready->all_once, [&] {
+      ready->all = content_of(*ready, secrets, "", join(texts, texts.size(), [](std::size_t n) { return n; }));
+    });
+    return ready->all;
   }
+  const auto mine = owned_by(*ready, viewer.owner);
+  const std::lock_guard lock(ready->owned_mutex);
+  http::ContentPointer& content = ready->owned[viewer.owner];
+  if (!content) content = content_of(*ready, secrets, "-" + viewer.owner, join(texts, mine));
   return content;
 }
 
-std::span<const std::size_t> InstanceList::owned_by(const Prepared& prepared, const std::string& owner) {
+std::span<const std::size_t> InstanceList::owned_by(Prepared& prepared, const std::string& owner) {
+  std::call_once(prepared.owners_once, [&] {
+    const auto& instances = prepared.fragments.snapshot()->instances;
+    for (std::size_t i = 0; i < instances.size(); ++i) prepared.by_owner[instances[i]->owner].push_back(i);
+  });
   const auto mine = owner.empty() ? prepared.by_owner.end() : prepared.by_owner.find(owner);
   return mine == prepared.by_owner.end() ? std::span<const std::size_t>() : mine->second;
 }
 
-std::vector<std::size_t> InstanceList::select(const Prepared& prepared, const compute::InventorySnapshot& snapshot,
+std::vector<std::size_t> InstanceList::select(Prepared& prepared, const compute::InventorySnapshot& snapshot,
                                               const compute::Viewer& viewer, const ListQuery& query) {
   // Of the same structure as what is prepared, so positions agree, but with the newest counters to sort by.
   const auto& instances = snapshot.instances;

@@ -21,6 +21,8 @@ namespace berth::api::lxd_panel {
 /// then only handed out; a page or a filtered list is joined from the instances' ready texts. Thread-safe.
 class InstanceList {
  public:
+  InstanceList();
+
   /// The whole list as one shared body.
   http::ContentPointer whole(const compute::SnapshotPointer& snapshot, const compute::Viewer& viewer,
                              Secrets secrets);
@@ -33,21 +35,27 @@ class InstanceList {
             const ListQuery& query);
 
  private:
-  /// Everything made from one structure of the inventory, for viewers with or without secrets.
+  /// What is made from one structure of the inventory, for viewers with or without secrets: the texts at once, the
+  /// rest when it is first asked for, since a page needs neither the whole list nor the owners.
   struct Prepared {
     Fragments fragments;
+    std::once_flag all_once;
     http::ContentPointer all;                                          // for viewers who see everything
+    std::once_flag owners_once;
     std::map<std::string, std::vector<std::size_t>> by_owner;          // positions in the snapshot
-    std::mutex owners_mutex;
-    std::map<std::string, http::ContentPointer> owned;                 // guarded by owners_mutex
+    std::mutex owned_mutex;
+    std::map<std::string, http::ContentPointer> owned;                 // guarded by owned_mutex
   };
   using PreparedPointer = std::shared_ptr<Prepared>;
 
   PreparedPointer prepared(const compute::SnapshotPointer& snapshot, Secrets secrets);
-  static std::span<const std::size_t> owned_by(const Prepared& prepared, const std::string& owner);
-  static std::vector<std::size_t> select(const Prepared& prepared, const compute::InventorySnapshot& snapshot,
+  http::ContentPointer content_of(const Prepared& prepared, Secrets secrets, const std::string& owner,
+                                  std::string body) const;
+  static std::span<const std::size_t> owned_by(Prepared& prepared, const std::string& owner);
+  static std::vector<std::size_t> select(Prepared& prepared, const compute::InventorySnapshot& snapshot,
                                          const compute::Viewer& viewer, const ListQuery& query);
 
+  std::string epoch_;  ///< of ETags: differs between runs, whose revisions begin anew
   std::array<std::atomic<PreparedPointer>, 2> current_;
   std::mutex preparing_;
 };

@@ -77,7 +77,7 @@ void LxdPanel::add_lifecycle_routes() {
       {Method::delete_, "/api/instances/{name}", identity::permissions::kInstancesDelete, {"删除实例", "Delete"},
        "lifecycle", &parts_.changes},
       [this](const Call& call, InstancePath path, ForceQuery query, Nothing) -> Result<PlainResult> {
-        BERTH_TRY(parts_.instances.remove(viewer_of(call), path.name, query.force));
+        BERTH_CHECK(parts_.instances.remove(viewer_of(call), path.name, query.force));
         const Text done{fmt::format("实例 {} 删除成功", path.name), fmt::format("Instance {} deleted", path.name)};
         return PlainResult{true, done.in(call.language), nullptr};
       });
@@ -90,7 +90,7 @@ void LxdPanel::add_lifecycle_routes() {
         // The route's own permission is that of what most of its actions do.
         if (!call.allows(permission_of(action))) return lacks(permission_of(action));
         const auto outcomes =
-            BERTH_TRY(parts_.instances.act(viewer_of(call), action, body.instances, body.force));
+            BERTH_CHECK(parts_.instances.act(viewer_of(call), action, body.instances, body.force));
         ActionResult<std::vector<BulkItem>> answer;
         std::size_t good = 0;
         for (const auto& item : outcomes) {

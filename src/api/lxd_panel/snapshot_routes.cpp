@@ -31,21 +31,21 @@ void LxdPanel::add_snapshot_routes() {
       {Method::post, "/api/instances/{name}/snapshots", kInstancesUpdate, {"创建快照", "Take a snapshot"}, "snapshots",
        &parts_.changes},
       [this](const Call& call, InstancePath path, Nothing, SnapshotRequest body) -> Result<PlainResult> {
-        BERTH_TRY(parts_.instances.create_snapshot(viewer_of(call), path.name, body.name, body.stateful));
+        BERTH_CHECK(parts_.instances.create_snapshot(viewer_of(call), path.name, body.name, body.stateful));
         return snapshot_result(call, body.name, "创建", "taken");
       });
   contract_->add<SnapshotPath, Nothing, Nothing>(
       {Method::post, "/api/instances/{name}/snapshots/{snapshot}/restore", kInstancesUpdate,
        {"恢复快照", "Return to a snapshot"}, "snapshots", &parts_.changes},
       [this](const Call& call, SnapshotPath path, Nothing, Nothing) -> Result<PlainResult> {
-        BERTH_TRY(parts_.instances.restore_snapshot(viewer_of(call), path.name, path.snapshot));
+        BERTH_CHECK(parts_.instances.restore_snapshot(viewer_of(call), path.name, path.snapshot));
         return snapshot_result(call, path.snapshot, "恢复", "restored");
       });
   contract_->add<SnapshotPath, Nothing, Nothing>(
       {Method::delete_, "/api/instances/{name}/snapshots/{snapshot}", kInstancesUpdate,
        {"删除快照", "Delete a snapshot"}, "snapshots", &parts_.changes},
       [this](const Call& call, SnapshotPath path, Nothing, Nothing) -> Result<PlainResult> {
-        BERTH_TRY(parts_.instances.remove_snapshot(viewer_of(call), path.name, path.snapshot));
+        BERTH_CHECK(parts_.instances.remove_snapshot(viewer_of(call), path.name, path.snapshot));
         return snapshot_result(call, path.snapshot, "删除", "deleted");
       });
 }
@@ -63,7 +63,7 @@ void LxdPanel::add_image_routes() {
       {Method::delete_, "/api/images/{image}", identity::permissions::kImagesManage, {"删除镜像", "Delete an image"},
        "images", &parts_.changes},
       [this](const Call& call, ImagePath path, Nothing, Nothing) -> Result<PlainResult> {
-        BERTH_TRY(parts_.instances.remove_image(viewer_of(call), path.image));
+        BERTH_CHECK(parts_.instances.remove_image(viewer_of(call), path.image));
         const Text done{fmt::format("镜像 {} 删除成功", path.image), fmt::format("Image {} deleted", path.image)};
         return PlainResult{true, done.in(call.language), nullptr};
       });

@@ -33,7 +33,7 @@ void LxdPanel::add_terminal_routes() {
       [this](const Call& call, InstancePath path,
              TerminalQuery query) -> Result<std::shared_ptr<http::WebSocketHandler>> {
         const compute::Viewer viewer = viewer_of(call);
-        BERTH_TRY(parts_.instances.find(viewer, path.name));
+        BERTH_CHECK(parts_.instances.find(viewer, path.name));
         compute::ExecRequest request;
         request.command = query.command.empty() ? shell() : std::move(query.command);
         request.environment = {{"TERM", "xterm-256color"}};
@@ -49,7 +49,7 @@ void LxdPanel::add_terminal_routes() {
       [this](const Call& call, InstancePath path,
              TerminalQuery query) -> Result<std::shared_ptr<http::WebSocketHandler>> {
         const compute::Viewer viewer = viewer_of(call);
-        BERTH_TRY(parts_.instances.find(viewer, path.name));
+        BERTH_CHECK(parts_.instances.find(viewer, path.name));
         const compute::TerminalSize size{query.cols, query.rows};
         return make_terminal_socket(
             [this, viewer, name = path.name, size](std::shared_ptr<compute::TerminalOutput> output) {

@@ -176,7 +176,7 @@ void add_token_routes(Contract& contract, identity::IdentityService& identity, W
   contract.add<Nothing, Nothing, Nothing>(
       route(Method::post, "/auth/logout", kSignedIn, {"登出", "Sign out"}, pool),
       [&identity](const Call& call, Nothing, Nothing, Nothing) -> Result<Done> {
-        BERTH_TRY(account_of(call));
+        BERTH_CHECK(account_of(call));
         BERTH_CHECK(identity.logout(*call.principal, call.origin()));
         return done(call, {"登出成功", "Signed out"});
       });
