@@ -90,7 +90,7 @@ void LxdPanel::add_lifecycle_routes() {
         // The route's own permission is that of what most of its actions do.
         if (!call.allows(permission_of(action))) return lacks(permission_of(action));
         const auto outcomes =
-            BERTH_CHECK(parts_.instances.act(viewer_of(call), action, body.instances, body.force));
+            BERTH_TRY(parts_.instances.act(viewer_of(call), action, body.instances, body.force));
         ActionResult<std::vector<BulkItem>> answer;
         std::size_t good = 0;
         for (const auto& item : outcomes) {
