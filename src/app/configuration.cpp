@@ -45,11 +45,7 @@ class Assembly {
     complete_places();
     if (problems_.empty()) check_together();
     if (!problems_.empty()) return failure();
-    // In steps: from an aggregate in braces g++ 12 at -O2 destroys members that it never made.
-    LoadedConfiguration loaded;
-    loaded.configuration = std::move(configuration_);
-    loaded.settings = std::move(settings_);
-    return loaded;
+    return LoadedConfiguration{std::move(configuration_), std::move(settings_), {}};
   }
 
  private:
