@@ -22,7 +22,7 @@
 #include <thread>
 #include <type_traits>
 
-#include "http/server_trust.h"
+#include "http/client_tls.h"
 
 namespace berth::http {
 namespace {
@@ -82,33 +82,6 @@ Result<Address> parse_address(const std::string& base_url) {
   address.host = host;
   address.port = port.empty() ? (address.tls ? "443" : "80") : std::string(port);
   return address;
-}
-
-Result<std::shared_ptr<asio::ssl::context>> make_client_context(const Endpoint& endpoint, const Address& address) {
-  auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_client);
-  error_code failure;
-  context->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |
-                       asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 |
-                       asio::ssl::context::no_tlsv1_1);
-  context->set_verify_mode(asio::ssl::verify_peer);
-  bool pinned = false;
-  if (endpoint.server_certificate.empty()) {
-    context->set_default_verify_paths(failure);
-  } else {
-    pinned = BERTH_TRY(read_server_trust(endpoint.server_certificate)).pinned;
-    context->load_verify_file(endpoint.server_certificate, failure);
-    // A leaf that is trusted by itself ends the chain; nothing above it is asked for.
-    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context->native_handle()), X509_V_FLAG_PARTIAL_CHAIN);
-  }
-  if (failure) return unreachable("server certificate: " + failure.message());
-  // Only the pinned certificate itself (or what it signed, which a leaf may not) verifies, so its name may differ.
-  if (!pinned) context->set_verify_callback(asio::ssl::host_name_verification(address.host));
-  if (!endpoint.client_certificate.empty()) {
-    context->use_certificate_chain_file(endpoint.client_certificate, failure);
-    if (!failure) context->use_private_key_file(endpoint.client_key, asio::ssl::context::pem, failure);
-    if (failure) return unreachable("client certificate: " + failure.message());
-  }
-  return context;
 }
 
 /// The I/O thread and what runs on it. Sessions share it, so that a late handle finds it alive.
@@ -189,7 +162,7 @@ class Session final : public SessionBase {
   /// `tls` is what the arguments of the stream refer to, if anything.
   template <class... Args>
   Session(std::shared_ptr<Loop> loop, std::shared_ptr<WebSocketHandler> handler, std::chrono::milliseconds silence,
-          std::shared_ptr<asio::ssl::context> tls, Args&&... args)
+          TlsContextPointer tls, Args&&... args)
       : loop_(std::move(loop)),
         tls_(std::move(tls)),
         handler_(std::move(handler)),
@@ -529,7 +502,7 @@ class Session final : public SessionBase {
   }
 
   std::shared_ptr<Loop> loop_;
-  std::shared_ptr<asio::ssl::context> tls_;
+  TlsContextPointer tls_;
   std::shared_ptr<WebSocketHandler> handler_;
   const std::chrono::milliseconds silence_;
   State state_ = State::opening;
@@ -626,7 +599,7 @@ Result<std::shared_ptr<WebSocketClient::Connection>> WebSocketClient::connect(
   const auto& loop = impl_->loop;
   std::shared_ptr<SessionBase> session;
   if (address.tls) {
-    auto context = BERTH_TRY(make_client_context(endpoint, address));
+    auto context = BERTH_TRY(make_client_tls_context(endpoint, address.host));
     session = std::make_shared<Session<TlsStream>>(loop, std::move(handler), silence, context, loop->context(), *context);
   } else {
     session = std::make_shared<Session<Socket>>(loop, std::move(handler), silence, nullptr, loop->context());

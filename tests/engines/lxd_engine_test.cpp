@@ -1,7 +1,6 @@
 #include "drivers/lxd/lxd_engine.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <atomic>
@@ -165,7 +164,7 @@ TEST_F(LxdEngineTest, FindsTheAddressesOfTheFirstInterface) {
 
 TEST_F(LxdEngineTest, EndsAGuestByForceThatDoesNotEndByItself) {
   const std::string name = make(true);
-  ::kill(server_.init_of(name), SIGSTOP);
+  stop_process(server_.init_of(name));
   const auto begin = std::chrono::steady_clock::now();
   const auto stopped = engine_.stop(name, seconds(1), {}, soon());
   ASSERT_TRUE(stopped) << stopped.error().describe();
@@ -176,7 +175,7 @@ TEST_F(LxdEngineTest, EndsAGuestByForceThatDoesNotEndByItself) {
 TEST_F(LxdEngineTest, RestartsAGuestByForceThatDoesNotEndByItself) {
   const std::string name = make(true);
   const pid_t before = server_.init_of(name);
-  ::kill(before, SIGSTOP);
+  stop_process(before);
   const auto restarted = engine_.restart(name, seconds(1), {}, soon());
   ASSERT_TRUE(restarted) << restarted.error().describe();
   EXPECT_EQ(get(name).status, Status::running);
@@ -210,7 +209,7 @@ TEST_F(LxdEngineTest, ReportsHowFarACreateIs) {
 
 TEST_F(LxdEngineTest, KnowsThatAnAdoptedOperationStillRuns) {
   const std::string name = make(true);
-  ::kill(server_.init_of(name), SIGSTOP);
+  stop_process(server_.init_of(name));
   std::vector<bool> working;
   compute::EngineProgress progress;
   std::string handle;

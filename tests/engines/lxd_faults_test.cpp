@@ -151,7 +151,7 @@ TEST_F(LxdFaultsTest, TheEndOfTheEngineDoesNotWaitForAHungServer) {
   const auto terminal = engine->terminals()->exec(hung, request, output, soon());
   ASSERT_TRUE(terminal) << terminal.error().describe();
   const pid_t monitor = server_.monitor_of(hung);
-  ::kill(monitor, SIGSTOP);
+  stop_process(monitor);
   const auto one = engine->get(hung, Deadline::after(seconds(1)));
   EXPECT_TRUE(one && one->status == Status::unresponsive);
   server_.pause();
@@ -201,7 +201,7 @@ TEST_F(LxdFaultsTest, HealsAfterLxdWasKilledAndStartedAgain) {
 
 TEST_F(LxdFaultsTest, DoesNotWaitForAnOperationWhoseServerDied) {
   const std::string name = make(true);
-  ::kill(server_.init_of(name), SIGSTOP);
+  stop_process(server_.init_of(name));
   compute::EngineProgress progress;
   std::string handle;
   progress.adopt = [&](std::string adopted) -> Result<void> {
@@ -227,7 +227,7 @@ TEST_F(LxdFaultsTest, OneHungInstanceDoesNotHoldUpTheOthers) {
   const std::string stopped = make(false);
   ASSERT_TRUE(engine_.list(soon()));
   const pid_t monitor = server_.monitor_of(hung);
-  ::kill(monitor, SIGSTOP);
+  stop_process(monitor);
 
   const auto check = [&] {
     const auto all = engine_.list(Deadline::after(seconds(4)));
@@ -260,7 +260,7 @@ TEST_F(LxdFaultsTest, OneHungInstanceDoesNotHoldUpTheOthers) {
 TEST_F(LxdFaultsTest, LearnsWhatItCanOfAnInstanceThatHungBefore) {
   const std::string hung = make(true);
   const pid_t monitor = server_.monitor_of(hung);
-  ::kill(monitor, SIGSTOP);
+  stop_process(monitor);
   LxdEngine fresh(Settings{.endpoint = unix_endpoint(server_.socket())});
   const auto one = fresh.get(hung, Deadline::after(seconds(3)));
   ASSERT_TRUE(one) << one.error().describe();
@@ -284,7 +284,7 @@ TEST_F(LxdFaultsTest, ManyHungInstancesAreNamedTooWithinTheDeadline) {
   const std::string well = make(true);
   for (const auto& name : hung) {
     monitors.push_back(server_.monitor_of(name));
-    ::kill(monitors.back(), SIGSTOP);
+    stop_process(monitors.back());
   }
   const auto all = engine_.list(Deadline::after(seconds(4)));
   EXPECT_TRUE(all) << all.error().describe();

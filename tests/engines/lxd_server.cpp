@@ -39,6 +39,16 @@ std::string find_program(const std::string& name, const std::string& package) {
   throw std::runtime_error("These tests need " + name + ": install the package " + package);
 }
 
+bool all_threads_stopped(pid_t pid) {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
+    const std::string state = read_file(task.path() / "stat");
+    // "12 (name) T …"; the name may hold anything but ends at the last ')'.
+    const std::size_t at = state.rfind(") ");
+    if (at != std::string::npos && state.compare(at + 2, 1, "T") != 0) return false;
+  }
+  return true;
+}
+
 pid_t parse_pid(const std::string& text) {
   pid_t pid = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), pid);
@@ -108,7 +118,7 @@ void LxdServer::start() {
   }
 }
 
-void LxdServer::pause() const { ::kill(pid_, SIGSTOP); }
+void LxdServer::pause() const { stop_process(pid_); }
 void LxdServer::resume() const { ::kill(pid_, SIGCONT); }
 
 void LxdServer::kill() {
@@ -187,6 +197,15 @@ std::string LxdServer::run(const std::vector<std::string>& arguments) const {
   std::string command;
   for (const auto& argument : arguments) command += argument + " ";
   throw std::runtime_error(command + "failed: " + text);
+}
+
+void stop_process(pid_t pid) {
+  ::kill(pid, SIGSTOP);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!all_threads_stopped(pid)) {
+    if (std::chrono::steady_clock::now() > end) throw std::runtime_error("a process would not stop");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 std::uint16_t free_port() {

@@ -61,6 +61,8 @@ class LxdServer {
   int ender_pipe_ = -1;
 };
 
+/// Stops a process in its tracks; none of its threads runs any more when this returns.
+void stop_process(pid_t pid);
 /// A port of 127.0.0.1 that was free just now.
 std::uint16_t free_port();
 
