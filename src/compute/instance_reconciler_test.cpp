@@ -1,4 +1,4 @@
-#include "compute/service_ground.h"
+#include "compute/service_fixture.h"
 
 namespace berth::compute {
 namespace {
@@ -7,7 +7,7 @@ using operations::State;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-class InstanceReconcilerTest : public ServiceGround {
+class InstanceReconcilerTest : public ServiceFixture {
  protected:
   InstanceReconcilerTest() { begin({.instances = 10, .moving_counters = false}); }
 

@@ -4,7 +4,7 @@
 #include <set>
 #include <thread>
 
-#include "compute/service_ground.h"
+#include "compute/service_fixture.h"
 
 namespace berth::compute {
 namespace {
@@ -13,7 +13,7 @@ using berth::testing::eventually;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-class InstanceServiceTest : public ServiceGround {
+class InstanceServiceTest : public ServiceFixture {
  protected:
   InstanceServiceTest() { begin({.instances = 20, .moving_counters = false}); }
 };

@@ -1,6 +1,6 @@
 #include <mutex>
 
-#include "compute/service_ground.h"
+#include "compute/service_fixture.h"
 
 namespace berth::compute {
 namespace {
@@ -33,7 +33,7 @@ class Output final : public TerminalOutput {
   bool ended_ = false;
 };
 
-class InstanceTerminalsTest : public ServiceGround {
+class InstanceTerminalsTest : public ServiceFixture {
  protected:
   InstanceTerminalsTest() { begin({.instances = 10, .moving_counters = false}); }
 

@@ -1,6 +1,7 @@
 """The document's own curl, Python, JavaScript and WebSocket examples, verbatim but for the address, on a real LXD."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -32,6 +33,10 @@ def example(document, heading, language, panel):
     placed = re.sub(r"(localhost|服务器IP):8000", f"127.0.0.1:{panel.port}", code)
     assert placed != code, "the example names no address"
     return placed
+
+
+# Where Debian's node-ws is, whichever node runs: node has a WebSocket of its own only from version 22 on.
+DEBIAN_MODULES = "/usr/share/nodejs"
 
 
 def run(arguments, **options):
@@ -105,13 +110,14 @@ def test_the_websocket_example(document, real_panel, lxd, container):
     code = example(document, "**连接示例** (JavaScript)", "javascript", real_panel)
     # The example goes on for ever and prints for people: count two messages, then end, and print them as JSON.
     around = """
+      global.WebSocket ??= require('ws');
       let left = 2;
       console.log = (data) => {
         process.stdout.write(JSON.stringify(data) + '\\n');
         if (--left === 0) process.exit(0);
       };
     """
-    printed = run(["node", "--experimental-websocket", "-e", around + code])
+    printed = run(["node", "-e", around + code], env={**os.environ, "NODE_PATH": DEBIAN_MODULES})
     messages = [json.loads(line) for line in printed.splitlines()]
     assert len(messages) == 2
     for message in messages:

@@ -74,21 +74,26 @@ void sort_positions(std::vector<std::size_t>& positions, const std::vector<compu
 
 InstanceList::InstanceList() : epoch_(to_hex(random_bytes(6))) {}
 
+InstanceList::PreparedPointer InstanceList::current(Secrets secrets) {
+  const std::lock_guard lock(current_mutex_);
+  return current_[static_cast<std::size_t>(secrets)];
+}
+
 InstanceList::PreparedPointer InstanceList::prepared(const compute::SnapshotPointer& snapshot, Secrets secrets) {
-  auto& slot = current_[static_cast<std::size_t>(secrets)];
-  PreparedPointer known = slot.load(std::memory_order_acquire);
+  PreparedPointer known = current(secrets);
   const auto fresh = [&](const PreparedPointer& candidate) {
     return candidate && candidate->fragments.snapshot()->structure_revision == snapshot->structure_revision;
   };
   if (fresh(known)) return known;
   const std::lock_guard lock(preparing_);
-  known = slot.load(std::memory_order_acquire);
+  known = current(secrets);
   if (fresh(known)) return known;
   auto made = std::make_shared<Prepared>();
   made->fragments = Fragments(
       snapshot, known ? known->fragments : Fragments(),
       [secrets](const compute::Instance& instance) { return json::to_json(info_of(instance, secrets)); }, same_info);
-  slot.store(made, std::memory_order_release);
+  const std::lock_guard publishing(current_mutex_);
+  current_[static_cast<std::size_t>(secrets)] = made;
   return made;
 }
 

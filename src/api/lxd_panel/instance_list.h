@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -48,6 +47,7 @@ class InstanceList {
   };
   using PreparedPointer = std::shared_ptr<Prepared>;
 
+  PreparedPointer current(Secrets secrets);
   PreparedPointer prepared(const compute::SnapshotPointer& snapshot, Secrets secrets);
   http::ContentPointer content_of(const Prepared& prepared, Secrets secrets, const std::string& owner,
                                   std::string body) const;
@@ -56,8 +56,9 @@ class InstanceList {
                                          const compute::Viewer& viewer, const ListQuery& query);
 
   std::string epoch_;  ///< of ETags: differs between runs, whose revisions begin anew
-  std::array<std::atomic<PreparedPointer>, 2> current_;
-  std::mutex preparing_;
+  std::array<PreparedPointer, 2> current_;  ///< by secrets; guarded by current_mutex_, held for a pointer's copy only
+  std::mutex current_mutex_;
+  std::mutex preparing_;                    ///< held while one thread makes what the others then find
 };
 
 }  // namespace berth::api::lxd_panel

@@ -19,7 +19,7 @@
 namespace berth::compute {
 
 /// An instance service with all that stands under it: a fake engine, its inventory, a real store.
-class ServiceGround : public ::testing::Test {
+class ServiceFixture : public ::testing::Test {
  protected:
   using FakeEngine = drivers::fake::FakeEngine;
 
