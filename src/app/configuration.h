@@ -48,6 +48,7 @@ struct Configuration {
   };
   struct State {
     std::filesystem::path folder;
+    std::chrono::milliseconds keep_operations{0};
   };
   struct Store {
     store::Dialect dialect = store::Dialect::sqlite;

@@ -281,6 +281,10 @@ void add_state_keys(std::vector<Key>& keys) {
   keys.push_back(key("state", "folder", "", path(at(&Configuration::state, &State::folder)), restart,
                      "Where everything that must last is kept. Left out: systemd's StateDirectory, else "
                      "/var/lib/berth for root, else ~/.local/state/berth."));
+  keys.push_back(key("state", "keep_operations", "90d",
+                     duration(at(&Configuration::state, &State::keep_operations), std::chrono::hours(24),
+                              std::chrono::hours(24 * 3650)),
+                     restart, "How long ended operations are kept. The audit log is kept for ever."));
   const auto part = &Configuration::store;
   keys.push_back(key("store", "dialect", "sqlite",
                      choice(at(part, &Store::dialect),

@@ -164,6 +164,10 @@ void Daemon::start() {
     if (const auto swept = foundation_->identity->sweep(); !swept) {
       log::warning("app", "cannot forget expired sessions: {}", swept.error().describe());
     }
+    const Timestamp before = system_clock().now() - loaded_.configuration.state.keep_operations;
+    if (const auto forgotten = operations_->forget_ended(before); !forgotten) {
+      log::warning("app", "cannot forget old operations: {}", forgotten.error().describe());
+    }
   });
   for (const auto& url : urls()) log::info("app", "listening on {}", url);
 }

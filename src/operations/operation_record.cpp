@@ -173,6 +173,13 @@ Result<std::int64_t> count_open(store::Transaction& transaction) {
   return rows.front().integer("open");
 }
 
+Result<std::int64_t> forget_ended(store::Transaction& transaction, Timestamp before, std::int64_t limit) {
+  return transaction.execute(
+      "DELETE FROM operations WHERE id IN (SELECT id FROM operations "
+      "WHERE created_at < :before AND state <> 'running' ORDER BY created_at LIMIT :limit)",
+      {{"before", before}, {"limit", limit}});
+}
+
 Result<Page> list(store::Transaction& transaction, const Filter& filter) {
   Conditions conditions = conditions_of(filter);
   Page page;

@@ -25,6 +25,8 @@ Result<std::optional<Operation>> find(store::Transaction& transaction, const Ope
 /// The oldest open operations, at most `limit`.
 Result<std::vector<Operation>> open(store::Transaction& transaction, std::int64_t limit);
 Result<std::int64_t> count_open(store::Transaction& transaction);
+/// Removes at most `limit` ended operations that began before `before`; yields how many.
+Result<std::int64_t> forget_ended(store::Transaction& transaction, Timestamp before, std::int64_t limit);
 Result<Page> list(store::Transaction& transaction, const Filter& filter);
 
 }  // namespace berth::operations::record

@@ -168,5 +168,25 @@ TEST_P(OperationRecordTest, FindsWhatIsOpen) {
             2);
 }
 
+TEST_P(OperationRecordTest, ForgetsTheOldestEndedOnesAndNeverAnOpenOne) {
+  ASSERT_TRUE(insert(operation("open", "a", 5000)));
+  for (int age = 1; age <= 4; ++age) {
+    const Operation old = operation("old-" + std::to_string(age), "b" + std::to_string(age), age * 1000);
+    ASSERT_TRUE(insert(old));
+    ASSERT_TRUE(finish(ended(old)));
+  }
+  const Timestamp before = operation("", "").created_at - seconds(1500);
+  const auto forget = [&](std::int64_t limit) {
+    return write([&](store::Transaction& transaction) { return record::forget_ended(transaction, before, limit); }).value();
+  };
+  EXPECT_EQ(forget(2), 2);
+  EXPECT_FALSE(find("old-4"));
+  EXPECT_FALSE(find("old-3"));
+  EXPECT_EQ(forget(2), 1);
+  EXPECT_EQ(forget(2), 0);
+  EXPECT_TRUE(find("old-1"));
+  EXPECT_TRUE(find("open"));
+}
+
 }  // namespace
 }  // namespace berth::operations

@@ -414,6 +414,18 @@ Result<std::int64_t> Service::open_count() {
   return database_.read([](store::Transaction& transaction) { return record::count_open(transaction); });
 }
 
+Result<std::int64_t> Service::forget_ended(Timestamp before) {
+  constexpr std::int64_t kBatch = 1000;
+  std::int64_t forgotten = 0;
+  while (true) {
+    const std::int64_t batch = BERTH_TRY(database_.write([&](store::Transaction& transaction) {
+      return record::forget_ended(transaction, before, kBatch);
+    }));
+    forgotten += batch;
+    if (batch < kBatch) return forgotten;
+  }
+}
+
 void Service::drain(Deadline deadline) {
   reconciliation_.stop();
   std::unique_lock lock(mutex_);

@@ -124,6 +124,9 @@ class OperationService {
   virtual Result<void> reconcile_open() = 0;
   /// How many operations are open now, in the store.
   virtual Result<std::int64_t> open_count() = 0;
+  /// Forgets operations that began before `before` and have ended; yields how many. The audit log keeps what they
+  /// did. Takes short transactions of 1,000 each, so that it never holds up other writers for long.
+  virtual Result<std::int64_t> forget_ended(Timestamp before) = 0;
 
   /// Emitted at each change of an operation (start, progress, end), from the thread that changed it.
   virtual Signal<const Operation&>& changed() = 0;

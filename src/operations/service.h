@@ -49,6 +49,7 @@ class Service final : public OperationService, public RunHost {
   void reconcile_with(std::string kind_prefix, WorkerPool& pool, Reconciler reconciler) override;
   Result<void> reconcile_open() override;
   Result<std::int64_t> open_count() override;
+  Result<std::int64_t> forget_ended(Timestamp before) override;
   Signal<const Operation&>& changed() override { return changed_; }
   void drain(Deadline deadline) override;
   audit::AuditLog& audit_log() override { return audit_; }
