@@ -69,7 +69,7 @@ void Command::option(const std::string& names, std::int64_t& value, const std::s
 }
 
 void Command::option(const std::string& names, std::vector<std::string>& values, const std::string& description) {
-  native(native_).add_option(names, values, description)->expected(1)->take_all();
+  native(native_).add_option(names, values, description)->allow_extra_args(false);
   remember(*shape_, names, description, kValue);
 }
 

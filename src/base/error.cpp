@@ -27,22 +27,22 @@ std::string_view name(ErrorCode code) {
   return "internal";
 }
 
-Error&& Error::with_detail(std::string detail) && {
+Error Error::with_detail(std::string detail) && {
   detail_ = std::move(detail);
   return std::move(*this);
 }
 
-Error&& Error::with_field(std::string field, Text message) && {
+Error Error::with_field(std::string field, Text message) && {
   fields_.push_back({std::move(field), std::move(message)});
   return std::move(*this);
 }
 
-Error&& Error::with_fields(std::vector<FieldError> fields) && {
+Error Error::with_fields(std::vector<FieldError> fields) && {
   fields_ = std::move(fields);
   return std::move(*this);
 }
 
-Error&& Error::with_retry_after(std::chrono::seconds wait) && {
+Error Error::with_retry_after(std::chrono::seconds wait) && {
   retry_after_ = wait;
   return std::move(*this);
 }

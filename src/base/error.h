@@ -57,10 +57,10 @@ class Error {
   const std::vector<FieldError>& fields() const { return fields_; }
   std::optional<std::chrono::seconds> retry_after() const { return retry_after_; }
 
-  Error&& with_detail(std::string detail) &&;
-  Error&& with_field(std::string field, Text message) &&;
-  Error&& with_fields(std::vector<FieldError> fields) &&;
-  Error&& with_retry_after(std::chrono::seconds wait) &&;
+  Error with_detail(std::string detail) &&;
+  Error with_field(std::string field, Text message) &&;
+  Error with_fields(std::vector<FieldError> fields) &&;
+  Error with_retry_after(std::chrono::seconds wait) &&;
 
   /// "code reason: message [detail]" for logs.
   std::string describe() const;

@@ -419,12 +419,15 @@ TEST_P(InstanceEngineConformance, MakesListsRestoresAndRemovesSnapshots) {
   ASSERT_TRUE(instance);
   EXPECT_EQ(instance->snapshots, 2u);
 
-  ASSERT_TRUE(engine().update(name, {.description = "after", .cpus = {}, .memory_bytes = {}, .disk_bytes = {}},
+  const std::optional<std::uint64_t> later = 96ULL << 20U;
+  ASSERT_NE(instance->limits.memory_bytes, later);
+  const auto earlier = instance->limits.memory_bytes;
+  ASSERT_TRUE(engine().update(name, {.description = {}, .cpus = {}, .memory_bytes = later, .disk_bytes = {}},
                               deadline()));
   ASSERT_TRUE(snapshots->restore_snapshot(name, "first", {}, deadline()));
   instance = engine().get(name, deadline());
   ASSERT_TRUE(instance);
-  EXPECT_NE(instance->description, "after");
+  EXPECT_EQ(instance->limits.memory_bytes, earlier);
 
   ASSERT_TRUE(snapshots->remove_snapshot(name, "first", {}, deadline()));
   listed = snapshots->list_snapshots(name, deadline());
