@@ -179,6 +179,8 @@ def test_an_unknown_guest_and_a_weak_caller_are_refused_before_the_upgrade(stead
 def test_a_terminal_is_in_the_audit_log(steady, admin, guest):
     person = steady.person("manager")
     with person.web_socket(f"/ws/instances/{guest}/exec") as socket:
-        Terminal(socket).type("exit\n")
+        terminal = Terminal(socket)
+        terminal.type("exit\n")
+        terminal.expect_end()
     recorded = steady.cli("audit", "list", "--resource", guest, "-o", "json").stdout
     assert person.name in recorded and "instance.exec" in recorded
