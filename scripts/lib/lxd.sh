@@ -77,7 +77,7 @@ lxd_prepare() {
 lxd_monitors() {
   local process
   for process in /proc/[0-9]*; do
-    if tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -qF "[lxc monitor] $1/"; then
+    if { tr "\0" " " <"$process/cmdline"; } 2>/dev/null | grep -qF "[lxc monitor] $1/"; then
       printf '%s\n' "${process#/proc/}"
     fi
   done
@@ -85,7 +85,7 @@ lxd_monitors() {
 
 # lxd_stop STATE: ends its instances, it, and what it mounted. Its files stay.
 lxd_stop() {
-  local state=$1 directory monitor guest
+  local state=$1 directory monitor guest mount
   [[ -e $state/run/lxd.pid ]] || return 0
   directory=$(lxd_directory "$state")
   if process_alive "$state/run/lxd.pid" >/dev/null; then
@@ -97,13 +97,13 @@ lxd_stop() {
   # Instances that did not go with it (it hung, or was killed): the monitor ends when its guest does.
   for monitor in $(lxd_monitors "$directory"); do
     kill -CONT "$monitor" 2>/dev/null || true
-    for guest in $(cat "/proc/$monitor/task/$monitor/children" 2>/dev/null); do
+    { tr ' ' '\n' <"/proc/$monitor/task/$monitor/children" || true; } 2>/dev/null | while read -r guest; do
       kill -KILL "$guest" 2>/dev/null || true
     done
     process_remember "$state/run/monitor.pid" "$monitor"
     process_end "$state/run/monitor.pid" 5
   done
-  grep -E " ($(realpath "$state")/lxd|$directory)/" /proc/self/mounts | cut -d' ' -f2 | sort -r | while read -r mount; do
+  { grep -F -e " $state/lxd/" -e " $directory/" /proc/self/mounts || true; } | cut -d' ' -f2 | sort -r | while read -r mount; do
     umount -l "$(printf '%b' "$mount")" 2>/dev/null || true
   done
   [[ $directory == "$state/lxd" ]] || rm -rf "${directory%/d}"
