@@ -228,6 +228,23 @@ TEST_F(LxdEngineTest, KnowsThatAnAdoptedOperationStillRuns) {
   EXPECT_FALSE(*after);
 }
 
+TEST_F(LxdEngineTest, KeepsTheDescriptionAndRestoresTheFilesOfASnapshot) {
+  const std::string name = make(true);
+  output_of(name, {"sh", "-c", "echo old > /root/file"});
+  auto* snapshots = engine_.snapshots();
+  ASSERT_TRUE(snapshots->create_snapshot(name, "s1", false, {}, soon()));
+  output_of(name, {"sh", "-c", "echo new > /root/file"});
+  compute::InstanceChange change;
+  change.description = "web 20001 secret 30000 30025";
+  ASSERT_TRUE(engine_.update(name, change, soon()));
+  // LXD alone would leave it empty.
+  const auto restored = snapshots->restore_snapshot(name, "s1", {}, soon());
+  ASSERT_TRUE(restored) << restored.error().describe();
+  EXPECT_EQ(get(name).description, "web 20001 secret 30000 30025");
+  ASSERT_TRUE(engine_.start(name, {}, soon()));
+  EXPECT_EQ(output_of(name, {"cat", "/root/file"}), "old\n");
+}
+
 TEST_F(LxdEngineTest, RemovesWhatItMadeWhenItCannotBeStarted) {
   const auto wanted = wish(true);
   const std::string folder = server_.path("shared");
