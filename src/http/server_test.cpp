@@ -235,6 +235,16 @@ TEST_F(ServerTest, ReadsAChunkedBody) {
                   .ends_with("\r\n\r\nabcde"));
 }
 
+TEST_F(ServerTest, ReadsAChunkedBodyThatArrivesByteByByte) {
+  serve();
+  RawConnection connection(port_);
+  for (const char c : std::string_view("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                       "3\r\nabc\r\n0\r\n\r\n")) {
+    connection.send({&c, 1});
+  }
+  EXPECT_TRUE(connection.read_answers().ends_with("\r\n\r\nabc"));
+}
+
 TEST_F(ServerTest, AsksForABodyThatWaitsForContinue) {
   serve();
   RawConnection connection(port_);
