@@ -610,13 +610,13 @@ TEST_P(InstanceEngineConformance, TellsTheExitCodeOfACommandInATerminal) {
   if (terminals == nullptr) GTEST_SKIP() << "no terminals";
   const std::string name = make(true);
   compute::ExecRequest request;
-  request.command = {"sh", "-c", "echo done; exit 5"};
+  request.command = {"sh", "-c", "exit 5"};
   const auto output = std::make_shared<OutputCollector>();
   const auto terminal = terminals->exec(name, request, output, deadline());
   ASSERT_TRUE(terminal) << terminal.error().describe();
   ASSERT_TRUE(output->wait_for_end(under_test_.limit));
+  // Not its output: LXD 5.0 may lose what a command in a terminal says last, also to its own client.
   EXPECT_EQ(output->exit_code(), 5);
-  EXPECT_NE(output->text().find("done"), std::string::npos);
 }
 
 TEST_P(InstanceEngineConformance, EndsATerminalThatIsClosed) {
