@@ -34,23 +34,25 @@ using Instant = std::chrono::steady_clock::time_point;
 struct Options {
   std::uint16_t port = 0;
   std::size_t clients = 1000;
-  std::size_t ticks = 12;              ///< measured ticks, once every client is connected
-  std::chrono::seconds limit{180};     ///< of everything
-  std::string credentials;             ///< a file with one bearer credential per line; clients share them evenly
+  std::size_t ticks = 12;           ///< measured ticks, once every client is connected
+  std::chrono::seconds limit{180};  ///< of everything
+  std::string credentials;          ///< a file with one bearer credential per line; clients share them evenly
 };
 
-std::string failure(std::string_view what) { return fmt::format("{}: {}", what, std::strerror(errno)); }
+std::string failure(std::string_view what) {
+  return fmt::format("{}: {}", what, std::strerror(errno));
+}
 
 /// All messages that carry the same timestamp.
 struct Tick {
   Instant first_byte;
   Instant last_byte;
-  std::vector<double> milliseconds;    ///< of each client, from `first_byte` to its last byte
-  std::size_t bytes = 0;               ///< of one message
+  std::vector<double> milliseconds;  ///< of each client, from `first_byte` to its last byte
+  std::size_t bytes = 0;             ///< of one message
 };
 
 struct Totals {
-  std::map<std::string, Tick> ticks;   ///< by timestamp, which sorts by time
+  std::map<std::string, Tick> ticks;  ///< by timestamp, which sorts by time
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;
   std::size_t closed = 0;
@@ -310,9 +312,9 @@ class Load {
         R"("last_client_ms":{{"p50":{:.1f},"p99":{:.1f},"max":{:.1f}}},"each_client_ms":{{"p50":{:.1f},"p99":{:.1f}}},)"
         R"("messages":{},"bytes":{},"client_cpu_seconds":{:.2f}}})"
         "\n",
-        clients_.size(), totals_.closed, last.size(), skipped, message_bytes, connect_seconds_,
-        percentile(last, 0.5), percentile(last, 0.99), percentile(last, 1.0), percentile(all, 0.5),
-        percentile(all, 0.99), totals_.messages, totals_.bytes, seconds(used.ru_utime) + seconds(used.ru_stime));
+        clients_.size(), totals_.closed, last.size(), skipped, message_bytes, connect_seconds_, percentile(last, 0.5),
+        percentile(last, 0.99), percentile(last, 1.0), percentile(all, 0.5), percentile(all, 0.99), totals_.messages,
+        totals_.bytes, seconds(used.ru_utime) + seconds(used.ru_stime));
   }
 
   Options options_;
@@ -328,12 +330,18 @@ std::optional<Options> parse(int argc, char** argv) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view name = argv[i];
     const char* value = argv[i + 1];
-    if (name == "--port") options.port = static_cast<std::uint16_t>(std::atoi(value));
-    else if (name == "--clients") options.clients = static_cast<std::size_t>(std::atol(value));
-    else if (name == "--ticks") options.ticks = static_cast<std::size_t>(std::atol(value));
-    else if (name == "--limit") options.limit = std::chrono::seconds(std::atol(value));
-    else if (name == "--credentials") options.credentials = value;
-    else return std::nullopt;
+    if (name == "--port")
+      options.port = static_cast<std::uint16_t>(std::atoi(value));
+    else if (name == "--clients")
+      options.clients = static_cast<std::size_t>(std::atol(value));
+    else if (name == "--ticks")
+      options.ticks = static_cast<std::size_t>(std::atol(value));
+    else if (name == "--limit")
+      options.limit = std::chrono::seconds(std::atol(value));
+    else if (name == "--credentials")
+      options.credentials = value;
+    else
+      return std::nullopt;
   }
   if (argc % 2 == 0 || options.port == 0 || options.clients == 0 || options.credentials.empty()) return std::nullopt;
   return options;

@@ -3,7 +3,9 @@
 namespace berth::bench {
 namespace {
 
-audit::Origin origin() { return {UserId(), "bench", "127.0.0.1", "lxd-panel", RequestId("bench")}; }
+audit::Origin origin() {
+  return {UserId(), "bench", "127.0.0.1", "lxd-panel", RequestId("bench")};
+}
 
 }  // namespace
 
@@ -28,6 +30,8 @@ IdentityFixture::IdentityFixture() {
   principal_ = must(service_->login("bench", Secret(password), "", origin())).principal;
 }
 
-std::string IdentityFixture::new_token() { return must(service_->renew(*principal_, origin())).access_token; }
+std::string IdentityFixture::new_token() {
+  return must(service_->renew(*principal_, origin())).access_token;
+}
 
 }  // namespace berth::bench

@@ -48,8 +48,8 @@ void inventory_publish_full_read(benchmark::State& state) {
     for (auto& instance : instances) instance.counters.memory_bytes += round << 12U;
     const auto mark = model.begin_read();
     state.ResumeTiming();
-    benchmark::DoNotOptimize(model.apply_all(mark, std::move(instances), compute::EngineInfo{},
-                                             Timestamp(std::chrono::seconds(round + 1))));
+    benchmark::DoNotOptimize(
+        model.apply_all(mark, std::move(instances), compute::EngineInfo{}, Timestamp(std::chrono::seconds(round + 1))));
   }
 }
 BENCHMARK(inventory_publish_full_read)->Arg(1000)->Arg(10000)->Unit(benchmark::kMillisecond);

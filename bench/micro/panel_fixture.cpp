@@ -20,9 +20,9 @@ struct PanelFixture::Parts {
       : engine(still_instances(instances)),
         inventory(EngineId("fake"), engine, compute::Inventory::Settings{}, identity.metrics()),
         service(EngineId("fake"), engine, inventory, pool, *operations, compute::InstanceService::Settings{}),
-        panel(must(api::lxd_panel::LxdPanel::create({}, {service, inventory, *operations, identity.service(), host,
-                                                         authenticator, identity.metrics(), system_clock(), pool,
-                                                         pool, pool}))) {
+        panel(must(api::lxd_panel::LxdPanel::create(
+            {}, {service, inventory, *operations, identity.service(), host, authenticator, identity.metrics(),
+                 system_clock(), pool, pool, pool}))) {
     must(inventory.refresh_all(Deadline::after(std::chrono::seconds(30))));
   }
 
@@ -30,8 +30,8 @@ struct PanelFixture::Parts {
   std::string token = identity.new_token();
   telemetry::HostMonitor host{telemetry::HostMonitor::Settings{}, identity.metrics()};
   WorkerPool pool{WorkerPool::Settings{.name = "bench", .threads = 1}};
-  std::unique_ptr<operations::OperationService> operations = must(operations::OperationService::create(
-      identity.database(), identity.audit(), identity.metrics(), system_clock()));
+  std::unique_ptr<operations::OperationService> operations = must(
+      operations::OperationService::create(identity.database(), identity.audit(), identity.metrics(), system_clock()));
   api::Authenticator authenticator{identity.service(), system_clock(), api::Anonymous::never};
   drivers::fake::FakeEngine engine;
   compute::Inventory inventory;
@@ -42,8 +42,14 @@ struct PanelFixture::Parts {
 PanelFixture::PanelFixture(std::size_t instances) : parts_(std::make_unique<Parts>(instances)) {}
 PanelFixture::~PanelFixture() = default;
 
-api::Contract& PanelFixture::contract() { return *parts_->panel->contract(); }
-const std::string& PanelFixture::token() const { return parts_->token; }
-IdentityFixture& PanelFixture::identity() { return parts_->identity; }
+api::Contract& PanelFixture::contract() {
+  return *parts_->panel->contract();
+}
+const std::string& PanelFixture::token() const {
+  return parts_->token;
+}
+IdentityFixture& PanelFixture::identity() {
+  return parts_->identity;
+}
 
 }  // namespace berth::bench

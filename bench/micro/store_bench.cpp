@@ -52,8 +52,8 @@ void store_read(benchmark::State& state) {
   IdentityFixture identity;
   for (auto _ : state) {
     const auto count = identity.database().read([](store::Transaction& transaction) -> Result<std::int64_t> {
-      return BERTH_TRY(transaction.query("SELECT count(*) AS n FROM users WHERE username_key = :name",
-                                         {{"name", "bench"}}))
+      return BERTH_TRY(
+                 transaction.query("SELECT count(*) AS n FROM users WHERE username_key = :name", {{"name", "bench"}}))
           .front()
           .integer("n");
     });

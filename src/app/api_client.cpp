@@ -27,21 +27,35 @@ BOOST_DESCRIBE_STRUCT(RefreshAnswer, (), (access_token, refresh_token))
 
 ErrorCode code_of_status(int status) {
   switch (status) {
-    case 400: return ErrorCode::malformed;
-    case 401: return ErrorCode::unauthenticated;
-    case 403: return ErrorCode::permission_denied;
-    case 404: return ErrorCode::not_found;
-    case 405: return ErrorCode::method_not_allowed;
-    case 409: return ErrorCode::conflict;
-    case 413: return ErrorCode::too_large;
-    case 415: return ErrorCode::unsupported_media;
-    case 422: return ErrorCode::invalid_argument;
-    case 429: return ErrorCode::rate_limited;
-    case 501: return ErrorCode::unsupported;
+    case 400:
+      return ErrorCode::malformed;
+    case 401:
+      return ErrorCode::unauthenticated;
+    case 403:
+      return ErrorCode::permission_denied;
+    case 404:
+      return ErrorCode::not_found;
+    case 405:
+      return ErrorCode::method_not_allowed;
+    case 409:
+      return ErrorCode::conflict;
+    case 413:
+      return ErrorCode::too_large;
+    case 415:
+      return ErrorCode::unsupported_media;
+    case 422:
+      return ErrorCode::invalid_argument;
+    case 429:
+      return ErrorCode::rate_limited;
+    case 501:
+      return ErrorCode::unsupported;
     case 502:
-    case 503: return ErrorCode::unavailable;
-    case 504: return ErrorCode::deadline_exceeded;
-    default: return ErrorCode::internal;
+    case 503:
+      return ErrorCode::unavailable;
+    case 504:
+      return ErrorCode::deadline_exceeded;
+    default:
+      return ErrorCode::internal;
   }
 }
 
@@ -167,8 +181,8 @@ Result<void> ApiClient::renew() {
   const auto guard = BERTH_TRY(credentials_->lock());
   const auto stored = BERTH_TRY(credentials_->find(address_.url()));
   if (!stored) {
-    return Error(ErrorCode::unauthenticated, "cli.signed_out", {"尚未登录，请运行 berth login",
-                                                                "not signed in; run berth login"});
+    return Error(ErrorCode::unauthenticated, "cli.signed_out",
+                 {"尚未登录，请运行 berth login", "not signed in; run berth login"});
   }
   // Another command may have renewed it while this one waited for the lock.
   if (stored->access_token != token_) {
@@ -178,8 +192,8 @@ Result<void> ApiClient::renew() {
   const auto response = BERTH_TRY(send(http::Method::post, "/auth/refresh",
                                        json::to_json(RefreshRequest{stored->refresh_token}), std::chrono::seconds(15)));
   if (response.status != 200) {
-    return Error(ErrorCode::unauthenticated, "cli.signed_out", {"登录已失效，请重新运行 berth login",
-                                                                "the login has run out; run berth login again"});
+    return Error(ErrorCode::unauthenticated, "cli.signed_out",
+                 {"登录已失效，请重新运行 berth login", "the login has run out; run berth login again"});
   }
   const auto answer = BERTH_TRY(json::from_json<RefreshAnswer>(response.body));
   token_ = answer.access_token;

@@ -81,8 +81,12 @@ ExitCode list(Console& console, const Options& options) {
     }
     Table table({{"NO", Table::Align::right}, {"TIME"}, {"WHO"}, {"FROM"}, {"ACTION"}, {"RESOURCE"}, {"OUTCOME"}});
     for (const auto& line : lines) {
-      table.add({std::to_string(line.sequence), line.at, line.actor, line.address.empty() ? "-" : line.address,
-                 line.action, line.resource.empty() ? "-" : line.resource,
+      table.add({std::to_string(line.sequence),
+                 line.at,
+                 line.actor,
+                 line.address.empty() ? "-" : line.address,
+                 line.action,
+                 line.resource.empty() ? "-" : line.resource,
                  {line.outcome, line.outcome == "success" ? Colour::green : Colour::red}});
     }
     console.out << table.text(console.colours);
@@ -99,8 +103,8 @@ ExitCode verify(Console& console, const Options& options) {
       console.out << json::to_json(VerificationLine{found.intact, found.checked, found.first_broken, found.problem})
                   << "\n";
     } else if (found.intact) {
-      console.out << console.say({fmt::format("{} 条记录，完好无损\n", found.checked),
-                                  fmt::format("{} entries, intact\n", found.checked)});
+      console.out << console.say(
+          {fmt::format("{} 条记录，完好无损\n", found.checked), fmt::format("{} entries, intact\n", found.checked)});
     } else {
       console.err << console.say({fmt::format("第 {} 条记录不符：{}\n", found.first_broken, found.problem),
                                   fmt::format("entry {} does not fit: {}\n", found.first_broken, found.problem)});

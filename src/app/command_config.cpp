@@ -33,7 +33,8 @@ ExitCode check(Console& console, const Options& options) {
   }
   const auto where = loaded->file.empty() ? console.say({"（无文件，均为默认值）", "(no file, defaults only)"})
                                           : loaded->file.string();
-  console.out << console.say({fmt::format("配置正确：{}\n", where), fmt::format("configuration is valid: {}\n", where)});
+  console.out << console.say(
+      {fmt::format("配置正确：{}\n", where), fmt::format("configuration is valid: {}\n", where)});
   return ExitCode::ok;
 }
 

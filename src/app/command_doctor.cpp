@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
-#include <boost/describe/class.hpp>
 #include <algorithm>
+#include <boost/describe/class.hpp>
 #include <memory>
 #include <ostream>
 
@@ -35,9 +35,12 @@ struct Mark {
 
 Mark mark_of(Finding finding) {
   switch (finding) {
-    case Finding::ok: return {{"正常", " ok "}, Colour::green};
-    case Finding::warning: return {{"注意", "warn"}, Colour::yellow};
-    case Finding::failure: return {{"失败", "FAIL"}, Colour::red};
+    case Finding::ok:
+      return {{"正常", " ok "}, Colour::green};
+    case Finding::warning:
+      return {{"注意", "warn"}, Colour::yellow};
+    case Finding::failure:
+      return {{"失败", "FAIL"}, Colour::red};
   }
   return {{}, Colour::none};
 }
@@ -69,12 +72,16 @@ ExitCode doctor(Console& console, const Options& options) {
       problems += fmt::format("; {}: {}", field.field, console.say(field.message));
     }
     const auto words = console.say(loaded.error().message()) + problems;
-    diagnoses.push_back({"configuration", Finding::failure, {words, words},
+    diagnoses.push_back({"configuration",
+                         Finding::failure,
+                         {words, words},
                          {"运行 berth config check 逐条查看", "run berth config check to see them one by one"}});
   } else {
     const auto file = loaded->file.empty() ? std::string("-") : loaded->file.string();
-    diagnoses.push_back({"configuration", Finding::ok,
-                         {fmt::format("配置正确（文件 {}）", file), fmt::format("valid (file {})", file)}, {}});
+    diagnoses.push_back({"configuration",
+                         Finding::ok,
+                         {fmt::format("配置正确（文件 {}）", file), fmt::format("valid (file {})", file)},
+                         {}});
     for (const auto& check : doctor_checks()) {
       auto found = check({*loaded, console.environment});
       std::move(found.begin(), found.end(), std::back_inserter(diagnoses));
@@ -97,9 +104,12 @@ ExitCode doctor(Console& console, const Options& options) {
 
 std::string_view name(Finding finding) {
   switch (finding) {
-    case Finding::ok: return "ok";
-    case Finding::warning: return "warn";
-    case Finding::failure: return "fail";
+    case Finding::ok:
+      return "ok";
+    case Finding::warning:
+      return "warn";
+    case Finding::failure:
+      return "fail";
   }
   return "fail";
 }

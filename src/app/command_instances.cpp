@@ -49,7 +49,9 @@ struct Options {
   bool leave_stopped = false;
 };
 
-std::string instance_path(const std::string& name) { return "/api/instances/" + http::percent_encode(name); }
+std::string instance_path(const std::string& name) {
+  return "/api/instances/" + http::percent_encode(name);
+}
 
 /// Puts "name=value" behind '?' or '&' unless the value is empty.
 void add_query(std::string& path, std::string_view name, const std::string& value) {
@@ -58,8 +60,7 @@ void add_query(std::string& path, std::string_view name, const std::string& valu
 }
 
 Error nonsense(const Error& error) {
-  return Error(ErrorCode::internal, "cli.answer",
-               {"服务器的回答无法理解", "the server's answer makes no sense"})
+  return Error(ErrorCode::internal, "cli.answer", {"服务器的回答无法理解", "the server's answer makes no sense"})
       .with_detail(error.describe());
 }
 
@@ -175,8 +176,8 @@ Result<wire::CreateRequest> create_request(const Options& options) {
 Result<void> create(Console& console, const Options& options) {
   auto client = BERTH_TRY(ApiClient::create(options.client, console));
   const auto request = BERTH_TRY(create_request(options));
-  const auto body = BERTH_TRY(
-      client.call(Method::post, "/api/instances?wait=600", json::to_json(request), kCreateWait));
+  const auto body =
+      BERTH_TRY(client.call(Method::post, "/api/instances?wait=600", json::to_json(request), kCreateWait));
   return report(console, options, body);
 }
 
@@ -189,13 +190,14 @@ ExitCode exec(Console& console, const Options& options) {
     return ended ? static_cast<ExitCode>(*ended) : console.fail(ended.error());
   }
   if (options.command.empty()) {
-    return console.fail(bad_option("COMMAND", {"没有终端时必须给出命令", "without a terminal a command must be given"}));
+    return console.fail(
+        bad_option("COMMAND", {"没有终端时必须给出命令", "without a terminal a command must be given"}));
   }
   wire::ExecRequest request;
   request.command = options.command;
   request.timeout = 600;
-  const auto body = client->call(Method::post, instance_path(options.name) + "/exec", json::to_json(request),
-                                 kCreateWait);
+  const auto body =
+      client->call(Method::post, instance_path(options.name) + "/exec", json::to_json(request), kCreateWait);
   if (!body) return console.fail(body.error());
   const auto result = decode<wire::ExecResult>(*body);
   if (!result) return console.fail(result.error());
@@ -277,9 +279,9 @@ void add_instance_commands(Command root, Console& console) {
   auto listing = declarations.add("list", "Show the instances", list);
   listing.option("--status", options.status, "Only with this status, such as Running");
   listing.option("--search", options.search, "Only those that contain this");
-  listing.choice("--sort", options.sort, {"name", "-name", "status", "-status", "created_at", "-created_at", "cpu",
-                                          "-cpu", "memory", "-memory"},
-                 "Order");
+  listing.choice(
+      "--sort", options.sort,
+      {"name", "-name", "status", "-status", "created_at", "-created_at", "cpu", "-cpu", "memory", "-memory"}, "Order");
   listing.option("--limit", options.limit, "How many at most");
   add_output_option(listing, options.format);
   auto showing = declarations.add("show", "Show one instance", show);

@@ -1,7 +1,6 @@
 #include "app/command_line.h"
 
 #include <CLI/CLI.hpp>
-
 #include <map>
 #include <sstream>
 
@@ -13,7 +12,9 @@ namespace {
 constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not permitted, 5 not available";
 
-CLI::App& native(void* app) { return *static_cast<CLI::App*>(app); }
+CLI::App& native(void* app) {
+  return *static_cast<CLI::App*>(app);
+}
 
 std::vector<std::string> split_names(const std::string& names) {
   std::vector<std::string> split;
@@ -22,8 +23,7 @@ std::vector<std::string> split_names(const std::string& names) {
   return split;
 }
 
-void remember(CommandShape& shape, const std::string& names, const std::string& description,
-              OptionShape option = {}) {
+void remember(CommandShape& shape, const std::string& names, const std::string& description, OptionShape option = {}) {
   option.names = split_names(names);
   option.description = description;
   shape.options.push_back(std::move(option));
@@ -111,7 +111,9 @@ void Command::action(std::function<ExitCode()> run) {
   });
 }
 
-void Command::footer(const std::string& text) { native(native_).footer(text); }
+void Command::footer(const std::string& text) {
+  native(native_).footer(text);
+}
 
 CommandLine::CommandLine(Console& console) : console_(console), parser_(std::make_unique<Parser>()) {
   prepare(parser_->app);
@@ -121,9 +123,13 @@ CommandLine::CommandLine(Console& console) : console_(console), parser_(std::mak
 
 CommandLine::~CommandLine() = default;
 
-Command CommandLine::root() { return {&parser_->app, &parser_->shape}; }
+Command CommandLine::root() {
+  return {&parser_->app, &parser_->shape};
+}
 
-const CommandShape& CommandLine::shape() const { return parser_->shape; }
+const CommandShape& CommandLine::shape() const {
+  return parser_->shape;
+}
 
 ExitCode CommandLine::run(int argc, const char* const* argv) {
   try {

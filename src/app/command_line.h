@@ -13,7 +13,7 @@ namespace berth::app {
 
 /// One option or argument, as completions need to know it.
 struct OptionShape {
-  std::vector<std::string> names;    ///< "-o", "--output"; empty for a positional argument
+  std::vector<std::string> names;  ///< "-o", "--output"; empty for a positional argument
   std::string description;
   bool takes_value = false;
   bool takes_file = false;

@@ -62,10 +62,9 @@ Result<void> sign_in(Console& console, const Options& options) {
   wipe(request.password);
   if (!answer) return take_error(answer);
   const auto tokens = BERTH_TRY(json::from_json<LoginAnswer>(*answer));
-  BERTH_CHECK(credentials.store(client.address().url(),
-                                {request.username, tokens.access_token, tokens.refresh_token}));
-  console.out << console.say({fmt::format("已登录 {}\n", client.address().url()),
-                              fmt::format("signed in to {}\n", client.address().url())});
+  BERTH_CHECK(credentials.store(client.address().url(), {request.username, tokens.access_token, tokens.refresh_token}));
+  console.out << console.say(
+      {fmt::format("已登录 {}\n", client.address().url()), fmt::format("signed in to {}\n", client.address().url())});
   return {};
 }
 

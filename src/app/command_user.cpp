@@ -35,13 +35,18 @@ struct UserLine {
   std::string created_at;
   std::optional<std::string> last_login_at;
 };
-BOOST_DESCRIBE_STRUCT(UserLine, (),
-                      (id, uuid, username, email, role, enabled, totp_enabled, created_at, last_login_at))
+BOOST_DESCRIBE_STRUCT(UserLine, (), (id, uuid, username, email, role, enabled, totp_enabled, created_at, last_login_at))
 
 UserLine line_of(const identity::User& user) {
-  UserLine line{user.id.value(), user.uuid,         user.username,
-                user.email,      std::string(name(user.role)), user.enabled,
-                user.totp_enabled, format_utc(user.created_at), {}};
+  UserLine line{user.id.value(),
+                user.uuid,
+                user.username,
+                user.email,
+                std::string(name(user.role)),
+                user.enabled,
+                user.totp_enabled,
+                format_utc(user.created_at),
+                {}};
   if (user.last_login_at) line.last_login_at = format_utc(*user.last_login_at);
   return line;
 }
@@ -69,9 +74,13 @@ ExitCode list(Console& console, const Options& options) {
     Table table({{"ID", Table::Align::right}, {"NAME"}, {"EMAIL"}, {"ROLE"}, {"STATE"}, {"TOTP"}, {"LAST LOGIN"}});
     for (const auto& user : users) {
       const auto line = line_of(user);
-      table.add({std::to_string(line.id), line.username, line.email, line.role,
+      table.add({std::to_string(line.id),
+                 line.username,
+                 line.email,
+                 line.role,
                  {line.enabled ? "enabled" : "disabled", line.enabled ? Colour::green : Colour::red},
-                 line.totp_enabled ? "yes" : "no", line.last_login_at.value_or("never")});
+                 line.totp_enabled ? "yes" : "no",
+                 line.last_login_at.value_or("never")});
     }
     console.out << table.text(console.colours);
     return {};
@@ -106,8 +115,8 @@ ExitCode change(Console& console, const Options& options,
   return run_on_store(console, options.config, Effect::changes, [&](Foundation& foundation) -> Result<void> {
     const auto user = BERTH_TRY(foundation.identity->find_user(options.username));
     BERTH_CHECK(work(*foundation.identity, user));
-    console.out << console.say({fmt::format("用户 {} 已更新\n", user.username),
-                                fmt::format("user {} changed\n", user.username)});
+    console.out << console.say(
+        {fmt::format("用户 {} 已更新\n", user.username), fmt::format("user {} changed\n", user.username)});
     return {};
   });
 }

@@ -22,7 +22,9 @@ BOOST_DESCRIBE_STRUCT(VersionLine, (), (version, schema))
 
 }  // namespace
 
-std::string_view version() { return BERTH_VERSION; }
+std::string_view version() {
+  return BERTH_VERSION;
+}
 
 void add_version_command(Command root, Console& console) {
   const auto format = std::make_shared<std::string>("table");
@@ -43,8 +45,9 @@ void add_completion_command(Command root, const CommandShape& shape, Console& co
   const auto shell = std::make_shared<std::string>();
   auto command = root.add("completion", "Print a completion script for a shell");
   command.argument_choice("SHELL", *shell, completion_shells(), "Which shell");
-  command.footer("bash: source <(berth completion bash)\nzsh: berth completion zsh > ~/.zfunc/_berth\n"
-                 "fish: berth completion fish > ~/.config/fish/completions/berth.fish");
+  command.footer(
+      "bash: source <(berth completion bash)\nzsh: berth completion zsh > ~/.zfunc/_berth\n"
+      "fish: berth completion fish > ~/.config/fish/completions/berth.fish");
   command.action([&console, shell, &shape] {
     console.out << completion_script(shape, *shell);
     return ExitCode::ok;

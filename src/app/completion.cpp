@@ -53,7 +53,9 @@ std::string bash_script(const CommandShape& root) {
     for (const auto& option : command.options) {
       if (!option.takes_value || option.names.empty()) continue;
       for (const auto& name : option.names) {
-        const auto what = option.takes_file ? "<file>" : option.choices.empty() ? "<value>" : joined(option.choices, " ");
+        const auto what = option.takes_file        ? "<file>"
+                          : option.choices.empty() ? "<value>"
+                                                   : joined(option.choices, " ");
         values += fmt::format("    {}) echo {} ;;\n", single_quoted(path + " " + name), single_quoted(what));
       }
     }
@@ -123,7 +125,8 @@ std::string zsh_script(const CommandShape& root) {
       if (option.names.empty()) specifications += fmt::format(" {}", single_quoted("1" + zsh_value(option)));
       for (const auto& spelled : option.names) {
         specifications += fmt::format(
-            " {}", single_quoted(fmt::format("{}[{}]{}", spelled, zsh_description(option.description), zsh_value(option))));
+            " {}",
+            single_quoted(fmt::format("{}[{}]{}", spelled, zsh_description(option.description), zsh_value(option))));
       }
     }
     specifications += " '--help[Show this help]'";

@@ -37,9 +37,15 @@ class Assembly {
   Result<LoadedConfiguration> finish() {
     for (const auto& section : configuration_sections()) {
       switch (section.repetition) {
-        case Repetition::once: fill(section, "", {configuration_}); break;
-        case Repetition::list: fill_listeners(section); break;
-        case Repetition::named: fill_engines(section); break;
+        case Repetition::once:
+          fill(section, "", {configuration_});
+          break;
+        case Repetition::list:
+          fill_listeners(section);
+          break;
+        case Repetition::named:
+          fill_engines(section);
+          break;
       }
     }
     complete_places();
@@ -81,8 +87,8 @@ class Assembly {
         report(entry.origin, key_path(key, item), must_be(key));
         continue;
       }
-      settings_.push_back({key_path(key, item), format_toml(entry.value), entry.origin,
-                           key.reload == Reload::with_signal});
+      settings_.push_back(
+          {key_path(key, item), format_toml(entry.value), entry.origin, key.reload == Reload::with_signal});
     }
   }
 
@@ -146,15 +152,15 @@ class Assembly {
     check_listeners();
     check_engines();
     if (configuration_.store.dialect == store::Dialect::postgresql && configuration_.store.postgresql_file.empty()) {
-      report_key("store.dialect", {"使用 PostgreSQL 时必须设置 store.postgresql_file",
-                                   "PostgreSQL needs store.postgresql_file"});
+      report_key("store.dialect",
+                 {"使用 PostgreSQL 时必须设置 store.postgresql_file", "PostgreSQL needs store.postgresql_file"});
     }
     if (!configuration_.engines.contains(configuration_.panel.engine)) {
       std::string all;
       for (const auto& [name, engine] : configuration_.engines) all += (all.empty() ? "" : ", ") + name;
-      report_key("panel.engine", {fmt::format("没有名为 {} 的引擎；已配置：{}", configuration_.panel.engine, all),
-                                  fmt::format("there is no engine {}; configured are: {}",
-                                              configuration_.panel.engine, all)});
+      report_key("panel.engine",
+                 {fmt::format("没有名为 {} 的引擎；已配置：{}", configuration_.panel.engine, all),
+                  fmt::format("there is no engine {}; configured are: {}", configuration_.panel.engine, all)});
     }
   }
 
@@ -168,9 +174,9 @@ class Assembly {
                    {"tls_certificate 与 tls_key 必须同时设置", "tls_certificate and tls_key belong together"});
       }
       if (!taken.insert({listener.address, listener.port}).second) {
-        report_key(path + ".address", {fmt::format("{} 端口 {} 重复", listener.address, listener.port),
-                                       fmt::format("{} port {} is already listened on", listener.address,
-                                                   listener.port)});
+        report_key(path + ".address",
+                   {fmt::format("{} 端口 {} 重复", listener.address, listener.port),
+                    fmt::format("{} port {} is already listened on", listener.address, listener.port)});
       }
       std::set<std::string> prefixes;
       for (const auto& mount : listener.mounts) {
@@ -222,8 +228,7 @@ class Assembly {
     });
     std::vector<FieldError> fields;
     for (auto& problem : problems_) fields.push_back(std::move(problem.error));
-    return Error(ErrorCode::invalid_argument, "configuration.invalid",
-                 {"配置有误", "the configuration is not valid"})
+    return Error(ErrorCode::invalid_argument, "configuration.invalid", {"配置有误", "the configuration is not valid"})
         .with_fields(std::move(fields));
   }
 

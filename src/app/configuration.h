@@ -101,9 +101,9 @@ struct Configuration {
 
 /// One value in force and where it came from, for `berth config show`.
 struct Setting {
-  std::string key;      ///< "server.threads", "listener.0.port", "engine.lxd.socket"
-  std::string value;    ///< in TOML's notation
-  std::string origin;   ///< "default", "/etc/berth/berth.toml:3:1", "BERTH_SERVER_THREADS" or "credential …"
+  std::string key;     ///< "server.threads", "listener.0.port", "engine.lxd.socket"
+  std::string value;   ///< in TOML's notation
+  std::string origin;  ///< "default", "/etc/berth/berth.toml:3:1", "BERTH_SERVER_THREADS" or "credential …"
   bool reloadable = false;
 };
 
@@ -121,7 +121,7 @@ Environment process_environment();
 struct ConfigurationSource {
   std::filesystem::path file;  ///< "": the default place, where it may be missing
   Environment environment;
-  bool root = false;           ///< decides the default state folder
+  bool root = false;  ///< decides the default state folder
 };
 
 /// The configuration of this process: its environment, its user, and `file` if that is not "".

@@ -13,9 +13,9 @@ namespace berth::app {
 /// A key that was given a value somewhere.
 struct ConfigurationEntry {
   const Key* key;
-  std::string item;     ///< the listener's index or the engine's name; "" in other sections
+  std::string item;  ///< the listener's index or the engine's name; "" in other sections
   Written value;
-  std::string origin;   ///< "berth.toml:3:1" or the variable's name
+  std::string origin;  ///< "berth.toml:3:1" or the variable's name
 };
 
 /// Something wrong, and where, so that all of it can be told in the order of the file.

@@ -142,24 +142,29 @@ template <class Place>
 Form mounts(Place place) {
   std::string contracts;
   for (const auto& name : contract_names()) contracts += (contracts.empty() ? "" : ", ") + name;
-  return {Shape::mounts,
-          {fmt::format("形如 {{ contract = \"lxd-panel\", prefix = \"/lxd-panel\" }} 的表，contract 可为 {}", contracts),
-           fmt::format("tables such as {{ contract = \"lxd-panel\", prefix = \"/lxd-panel\" }} with one of these "
-                       "contracts: {}",
-                       contracts)},
-          [=](const Scope& scope, const Written& written) {
-            const auto* values = std::get_if<std::vector<MountPlace>>(&written);
-            if (values == nullptr || values->empty() || !std::all_of(values->begin(), values->end(), is_mount)) {
-              return false;
-            }
-            place(scope) = *values;
-            return true;
-          }};
+  return {
+      Shape::mounts,
+      {fmt::format("形如 {{ contract = \"lxd-panel\", prefix = \"/lxd-panel\" }} 的表，contract 可为 {}", contracts),
+       fmt::format("tables such as {{ contract = \"lxd-panel\", prefix = \"/lxd-panel\" }} with one of these "
+                   "contracts: {}",
+                   contracts)},
+      [=](const Scope& scope, const Written& written) {
+        const auto* values = std::get_if<std::vector<MountPlace>>(&written);
+        if (values == nullptr || values->empty() || !std::all_of(values->begin(), values->end(), is_mount)) {
+          return false;
+        }
+        place(scope) = *values;
+        return true;
+      }};
 }
 
-bool is_address(const std::string& value) { return http::IpAddress::parse(value).has_value(); }
+bool is_address(const std::string& value) {
+  return http::IpAddress::parse(value).has_value();
+}
 
-bool is_network(const std::string& value) { return http::TrustedProxies::create({value}).has_value(); }
+bool is_network(const std::string& value) {
+  return http::TrustedProxies::create({value}).has_value();
+}
 
 /// "*" or scheme://host[:port] as a browser sends it, without a path.
 bool is_origin(const std::string& value) {
@@ -168,14 +173,13 @@ bool is_origin(const std::string& value) {
   if (scheme_end == std::string::npos) return false;
   const auto scheme = value.substr(0, scheme_end);
   const auto host = value.substr(scheme_end + 3);
-  return (scheme == "http" || scheme == "https") && !host.empty() &&
-         host.find_first_of("/?#@ \t") == std::string::npos;
+  return (scheme == "http" || scheme == "https") && !host.empty() && host.find_first_of("/?#@ \t") == std::string::npos;
 }
 
 /// Credentials in a URL would be shown and logged with it.
 bool is_engine_url(const std::string& value) {
-  return value.empty() || (value.starts_with("https://") && value.size() > 8 &&
-                           value.find_first_of("@?# \t", 8) == std::string::npos);
+  return value.empty() ||
+         (value.starts_with("https://") && value.size() > 8 && value.find_first_of("@?# \t", 8) == std::string::npos);
 }
 
 bool is_plain_name(const std::string& value) {
@@ -184,14 +188,13 @@ bool is_plain_name(const std::string& value) {
 
 template <class T>
 constexpr std::int64_t most_of() {
-  return static_cast<std::int64_t>(std::min<std::uint64_t>(std::numeric_limits<T>::max(),
-                                                           std::numeric_limits<std::int64_t>::max()));
+  return static_cast<std::int64_t>(
+      std::min<std::uint64_t>(std::numeric_limits<T>::max(), std::numeric_limits<std::int64_t>::max()));
 }
 
 Key key(std::string_view section, std::string_view name, std::string_view fallback, Form form, Reload reload,
         std::string_view meaning) {
-  return {section,           name,   fallback, form.shape, std::move(form.allowed), std::move(form.assign),
-          reload,            meaning};
+  return {section, name, fallback, form.shape, std::move(form.allowed), std::move(form.assign), reload, meaning};
 }
 
 void add_server_keys(std::vector<Key>& keys) {
@@ -215,16 +218,15 @@ void add_server_keys(std::vector<Key>& keys) {
                            "an array of origins such as [\"https://panel.example\"], or [\"*\"]"},
                           is_origin),
                      restart, "CORS: sites whose scripts may call the API; \"*\" allows all, without credentials."));
-  keys.push_back(key("server", "access_log", "-",
-                     text(at(part, &Server::access_log),
-                          {"绝对路径、\"-\"（标准错误）或 \"\"（不记录）",
-                           "an absolute path, \"-\" for standard error or \"\" for none"},
-                          [](const std::string& value) {
-                            return value.empty() || value == "-" || value.starts_with('/');
-                          }),
-                     restart, "Where one line per request goes; a file is reopened on SIGHUP."));
-  keys.push_back(key("server", "compress_from", "1KiB", size(at(part, &Server::compress_from), 0, 1ULL << 30U),
-                     restart, "Answers from this size on are compressed where the client takes gzip."));
+  keys.push_back(
+      key("server", "access_log", "-",
+          text(at(part, &Server::access_log),
+               {"绝对路径、\"-\"（标准错误）或 \"\"（不记录）",
+                "an absolute path, \"-\" for standard error or \"\" for none"},
+               [](const std::string& value) { return value.empty() || value == "-" || value.starts_with('/'); }),
+          restart, "Where one line per request goes; a file is reopened on SIGHUP."));
+  keys.push_back(key("server", "compress_from", "1KiB", size(at(part, &Server::compress_from), 0, 1ULL << 30U), restart,
+                     "Answers from this size on are compressed where the client takes gzip."));
   keys.push_back(key("server", "websocket_ping", "30s", duration(at(part, &Server::websocket_ping), 1s, 1h), restart,
                      "Between pings on a silent WebSocket."));
   keys.push_back(key("server", "drain_time", "10s", duration(at(part, &Server::drain_time), 0s, 10min), restart,
@@ -236,12 +238,10 @@ void add_limit_keys(std::vector<Key>& keys) {
   using namespace std::chrono_literals;
   const auto restart = Reload::with_restart;
   const auto part = &Configuration::limits;
-  keys.push_back(key("server.limits", "header_bytes", "16KiB",
-                     size(at(part, &Limits::header_bytes), 1024, 1ULL << 20U), restart,
-                     "Largest request header."));
-  keys.push_back(key("server.limits", "connections", "10000",
-                     integer(at(part, &Limits::connections), 1, 1'000'000), restart,
-                     "Open connections; further ones wait in the kernel."));
+  keys.push_back(key("server.limits", "header_bytes", "16KiB", size(at(part, &Limits::header_bytes), 1024, 1ULL << 20U),
+                     restart, "Largest request header."));
+  keys.push_back(key("server.limits", "connections", "10000", integer(at(part, &Limits::connections), 1, 1'000'000),
+                     restart, "Open connections; further ones wait in the kernel."));
   keys.push_back(key("server.limits", "connections_per_address", "2000",
                      integer(at(part, &Limits::connections_per_address), 0, 1'000'000), restart,
                      "Open connections of one address; 0: no limit."));
@@ -258,13 +258,14 @@ void add_limit_keys(std::vector<Key>& keys) {
 void add_listener_keys(std::vector<Key>& keys) {
   using Listener = Configuration::Listener;
   const auto restart = Reload::with_restart;
-  keys.push_back(key("listener", "address", "127.0.0.1",
-                     text(at(&Listener::address), {"IPv4 或 IPv6 地址，如 \"127.0.0.1\" 或 \"::\"",
-                                                   "an IPv4 or IPv6 address such as \"127.0.0.1\" or \"::\""},
-                          is_address),
-                     restart, "Address to listen on; \"0.0.0.0\" and \"::\" are every address."));
-  keys.push_back(key("listener", "port", "8000", integer(at(&Listener::port), 1, most_of<std::uint16_t>()), restart,
-                     "TCP port."));
+  keys.push_back(key(
+      "listener", "address", "127.0.0.1",
+      text(at(&Listener::address),
+           {"IPv4 或 IPv6 地址，如 \"127.0.0.1\" 或 \"::\"", "an IPv4 or IPv6 address such as \"127.0.0.1\" or \"::\""},
+           is_address),
+      restart, "Address to listen on; \"0.0.0.0\" and \"::\" are every address."));
+  keys.push_back(
+      key("listener", "port", "8000", integer(at(&Listener::port), 1, most_of<std::uint16_t>()), restart, "TCP port."));
   keys.push_back(key("listener", "tls_certificate", "", path(at(&Listener::tls_certificate)), restart,
                      "PEM certificate chain; with tls_key it makes the listener HTTPS. The contents are read "
                      "again on SIGHUP."));
@@ -310,8 +311,8 @@ void add_identity_keys(std::vector<Key>& keys) {
   const auto part = &Configuration::identity;
   keys.push_back(key("identity", "anonymous", "never",
                      choice(at(part, &Identity::anonymous),
-                            std::vector<std::pair<std::string, api::Anonymous>>{{"never", api::Anonymous::never},
-                                                                           {"loopback", api::Anonymous::loopback}}),
+                            std::vector<std::pair<std::string, api::Anonymous>>{
+                                {"never", api::Anonymous::never}, {"loopback", api::Anonymous::loopback}}),
                      restart,
                      "Who is answered without credentials by the contracts that document no login: nobody, or "
                      "programs on this machine that reach it by a loopback name."));
@@ -334,17 +335,19 @@ void add_engine_keys(std::vector<Key>& keys) {
   using Engine = Configuration::Engine;
   using namespace std::chrono_literals;
   const auto restart = Reload::with_restart;
-  keys.push_back(key("engine", "kind", "lxd",
-                     choice(at(&Engine::kind), std::vector<std::pair<std::string, EngineKind>>{
-                                                   {"lxd", EngineKind::lxd}, {"fake", EngineKind::fake}}),
-                     restart, "\"lxd\" is LXD and Incus; \"fake\" lives in memory, for trying things out."));
+  keys.push_back(
+      key("engine", "kind", "lxd",
+          choice(at(&Engine::kind),
+                 std::vector<std::pair<std::string, EngineKind>>{{"lxd", EngineKind::lxd}, {"fake", EngineKind::fake}}),
+          restart, "\"lxd\" is LXD and Incus; \"fake\" lives in memory, for trying things out."));
   keys.push_back(key("engine", "socket", "", path(at(&Engine::socket)), restart,
                      "LXD's unix socket. Left out: the first found of $LXD_DIR/unix.socket, "
                      "/var/snap/lxd/common/lxd/unix.socket, /var/lib/lxd/unix.socket, /var/lib/incus/unix.socket."));
   keys.push_back(key("engine", "url", "",
-                     text(at(&Engine::url), {"https:// 开头且不含凭据的地址，如 \"https://192.0.2.1:8443\"",
-                                             "an https:// address without credentials, such as "
-                                             "\"https://192.0.2.1:8443\""},
+                     text(at(&Engine::url),
+                          {"https:// 开头且不含凭据的地址，如 \"https://192.0.2.1:8443\"",
+                           "an https:// address without credentials, such as "
+                           "\"https://192.0.2.1:8443\""},
                           is_engine_url),
                      restart, "A remote LXD instead of a socket; needs client_certificate and client_key."));
   keys.push_back(key("engine", "client_certificate", "", path(at(&Engine::client_certificate)), restart,
@@ -466,14 +469,16 @@ const Key* find_key(std::string_view section, std::string_view name) {
 
 std::optional<Written> from_environment(std::string_view text, Shape shape) {
   switch (shape) {
-    case Shape::text: return Written(std::string(text));
+    case Shape::text:
+      return Written(std::string(text));
     case Shape::integer: {
       std::int64_t value = 0;
       const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
       if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
       return Written(value);
     }
-    case Shape::list: return Written(split(text, ','));
+    case Shape::list:
+      return Written(split(text, ','));
     case Shape::mounts: {
       std::vector<MountPlace> mounts;
       for (const auto& part : split(text, ',')) {

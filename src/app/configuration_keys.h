@@ -14,7 +14,8 @@
 namespace berth::app {
 
 /// A value as it was written, in the file, in the environment or as a default.
-using Written = std::variant<std::string, std::int64_t, double, bool, std::vector<std::string>, std::vector<MountPlace>>;
+using Written =
+    std::variant<std::string, std::int64_t, double, bool, std::vector<std::string>, std::vector<MountPlace>>;
 
 /// How a value is written in TOML.
 enum class Shape { text, integer, list, mounts };
@@ -46,7 +47,7 @@ struct Key {
   std::string_view name;
   std::string_view fallback;  ///< the default, as it would stand in the environment
   Shape shape;
-  Text allowed;               ///< completes "must be …"
+  Text allowed;                                              ///< completes "must be …"
   std::function<bool(const Scope&, const Written&)> assign;  ///< false: the value is not allowed
   Reload reload;
   std::string_view meaning;

@@ -186,8 +186,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"prefix_with_a_slash_at_its_end",
                  "[[listener]]\nmounts = [{ contract = \"lxd-panel\", prefix = \"/a/\" }]\n",
                  "berth.toml:2:1: listener.0.mounts: must be tables"},
-        BadInput{"mount_with_another_key",
-                 "[[listener]]\nmounts = [{ contract = \"lxd-panel\", path = \"/a\" }]\n",
+        BadInput{"mount_with_another_key", "[[listener]]\nmounts = [{ contract = \"lxd-panel\", path = \"/a\" }]\n",
                  "berth.toml:2:10: listener.0.mounts: must be tables"},
         BadInput{"no_mounts", "[[listener]]\nmounts = []\n", "berth.toml:2:1: listener.0.mounts: must be tables"},
         BadInput{"two_contracts_on_a_path",
@@ -218,9 +217,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Configuration, TellsEveryProblemAtOnceInTheOrderOfTheFile) {
-  const auto found = problems(
-      "[server]\nthreads = -1\ntreads = 1\n[log]\nlevel = \"loud\"\n[state]\nfolder = \"x\"\n",
-      {{"BERTH_PANEL_ENGIN", "lxd"}});
+  const auto found = problems("[server]\nthreads = -1\ntreads = 1\n[log]\nlevel = \"loud\"\n[state]\nfolder = \"x\"\n",
+                              {{"BERTH_PANEL_ENGIN", "lxd"}});
   ASSERT_EQ(found.size(), 5U) << ::testing::PrintToString(found);
   EXPECT_TRUE(found[0].starts_with("BERTH_PANEL_ENGIN: stands for no key; did you mean BERTH_PANEL_ENGINE?"));
   EXPECT_TRUE(found[1].starts_with("berth.toml:2:1: server.threads"));
@@ -247,9 +245,9 @@ TEST(ConfigurationEnvironment, ReachesEveryKey) {
                    [](char c) { return c == '.' ? '_' : static_cast<char>(std::toupper(c)); });
     const auto loaded = parse("", {{name, std::string(key.fallback)}});
     ASSERT_TRUE(loaded) << name;
-    EXPECT_TRUE(std::any_of(loaded->settings.begin(), loaded->settings.end(),
-                            [&](const Setting& candidate) { return candidate.origin == name; }))
-        << name;
+    EXPECT_TRUE(std::any_of(loaded->settings.begin(), loaded->settings.end(), [&](const Setting& candidate) {
+      return candidate.origin == name;
+    })) << name;
   }
 }
 
@@ -265,9 +263,9 @@ TEST(ConfigurationEnvironment, ReadsMounts) {
 }
 
 TEST(ConfigurationEnvironment, AddsListenersAndEngines) {
-  const auto configuration = good("", {{"BERTH_LISTENER_2_PORT", "9000"},
-                                       {"BERTH_ENGINE_LXD_2_KIND", "fake"},
-                                       {"BERTH_ENGINE_LXD_2_INSTANCES", "7"}});
+  const auto configuration = good(
+      "",
+      {{"BERTH_LISTENER_2_PORT", "9000"}, {"BERTH_ENGINE_LXD_2_KIND", "fake"}, {"BERTH_ENGINE_LXD_2_INSTANCES", "7"}});
   ASSERT_EQ(configuration.listeners.size(), 3U);
   EXPECT_EQ(configuration.listeners[2].port, 9000);
   ASSERT_TRUE(configuration.engines.contains("lxd-2"));
@@ -282,13 +280,15 @@ TEST(ConfigurationEnvironment, FindsAnEngineWithADashInItsName) {
 }
 
 TEST(ConfigurationEnvironment, LeavesVariablesOfOthersAlone) {
-  EXPECT_TRUE(parse("", {{"BERTH_SERVER", "http://127.0.0.1:1"}, {"BERTH_TOKEN", "x"}, {"SERVER_THREADS", "x"},
+  EXPECT_TRUE(parse("", {{"BERTH_SERVER", "http://127.0.0.1:1"},
+                         {"BERTH_TOKEN", "x"},
+                         {"SERVER_THREADS", "x"},
                          {"BERTH_ADMIN_PASSWORD", "secret"}}));
 }
 
 TEST(ConfigurationEnvironment, NamesTheVariableOfABadValue) {
-  EXPECT_TRUE(problems("", {{"BERTH_SERVER_THREADS", "many"}})[0].starts_with(
-      "BERTH_SERVER_THREADS: must be a whole number"));
+  EXPECT_TRUE(
+      problems("", {{"BERTH_SERVER_THREADS", "many"}})[0].starts_with("BERTH_SERVER_THREADS: must be a whole number"));
   EXPECT_TRUE(problems("", {{"BERTH_SERVER_THREADS", "900"}})[0].starts_with(
       "BERTH_SERVER_THREADS: server.threads: must be a whole number"));
 }
@@ -337,8 +337,8 @@ TEST_F(ConfigurationFiles, OfSystemdCredentialsStandInForSecretFiles) {
 
 TEST_F(ConfigurationFiles, OfSystemdCredentialsGiveWayToAConfiguredFile) {
   std::ofstream(folder_ / "identity.sealing_key") << "x";
-  const auto configuration = good("[identity]\nsealing_key_file = \"/k\"\n",
-                                  {{"CREDENTIALS_DIRECTORY", folder_.string()}});
+  const auto configuration =
+      good("[identity]\nsealing_key_file = \"/k\"\n", {{"CREDENTIALS_DIRECTORY", folder_.string()}});
   EXPECT_EQ(configuration.identity.sealing_key_file, "/k");
 }
 

@@ -28,9 +28,12 @@ void append_comment(std::string& out, std::string_view text) {
 
 std::string header_of(const Section& section) {
   switch (section.repetition) {
-    case Repetition::list: return fmt::format("#[[{}]]\n", section.name);
-    case Repetition::named: return fmt::format("#[{}.lxd]\n", section.name);
-    case Repetition::once: break;
+    case Repetition::list:
+      return fmt::format("#[[{}]]\n", section.name);
+    case Repetition::named:
+      return fmt::format("#[{}.lxd]\n", section.name);
+    case Repetition::once:
+      break;
   }
   return fmt::format("#[{}]\n", section.name);
 }

@@ -10,9 +10,9 @@ namespace berth::app {
 namespace {
 
 bool is_engine_name(std::string_view name) {
-  return !name.empty() && name.size() <= 32 && name.front() != '-' &&
-         std::all_of(name.begin(), name.end(),
-                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+  return !name.empty() && name.size() <= 32 && name.front() != '-' && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
 }
 
 std::optional<std::vector<MountPlace>> read_mounts(const toml::array& array) {
@@ -67,9 +67,15 @@ class TomlReader {
         continue;
       }
       switch (section->repetition) {
-        case Repetition::once: read_once(*section, node); break;
-        case Repetition::list: read_repeated(*section, node); break;
-        case Repetition::named: read_named(*section, node); break;
+        case Repetition::once:
+          read_once(*section, node);
+          break;
+        case Repetition::list:
+          read_repeated(*section, node);
+          break;
+        case Repetition::named:
+          read_named(*section, node);
+          break;
       }
     }
   }
@@ -83,9 +89,8 @@ class TomlReader {
 
   void read_repeated(const Section& section, const toml::node& node) {
     const auto* array = node.as_array();
-    const bool tables = array != nullptr && std::all_of(array->begin(), array->end(), [](const toml::node& element) {
-      return element.is_table();
-    });
+    const bool tables = array != nullptr && std::all_of(array->begin(), array->end(),
+                                                        [](const toml::node& element) { return element.is_table(); });
     if (!tables) {
       return problem(node.source(), std::string(section.name),
                      {fmt::format("应写作 [[{}]]，每个一段", section.name),
@@ -109,13 +114,12 @@ class TomlReader {
       const auto path = fmt::format("{}.{}", section.name, key.str());
       const auto* item = element.as_table();
       if (item == nullptr) {
-        problem(key.source(), path,
-                {fmt::format("应写作 [{}.名称]", section.name),
-                 fmt::format("belongs under [{}.<name>]", section.name)});
+        problem(
+            key.source(), path,
+            {fmt::format("应写作 [{}.名称]", section.name), fmt::format("belongs under [{}.<name>]", section.name)});
       } else if (!is_engine_name(key.str())) {
         problem(key.source(), path,
-                {"名称只能用 1 到 32 个小写字母、数字和 '-'",
-                 "a name is 1 to 32 lower-case letters, digits and '-'"});
+                {"名称只能用 1 到 32 个小写字母、数字和 '-'", "a name is 1 to 32 lower-case letters, digits and '-'"});
       } else {
         out_.engines.emplace_back(key.str());
         read_keys(section, std::string(key.str()), *item);

@@ -16,11 +16,10 @@ struct Unit {
 };
 
 // Longer names first: "ms" must not be read as "m".
-constexpr std::array<Unit, 5> kDurationUnits = {
-    Unit{"ms", 1}, Unit{"s", 1000}, Unit{"m", 60'000}, Unit{"h", 3'600'000}, Unit{"d", 86'400'000}};
+constexpr std::array<Unit, 5> kDurationUnits = {Unit{"ms", 1}, Unit{"s", 1000}, Unit{"m", 60'000}, Unit{"h", 3'600'000},
+                                                Unit{"d", 86'400'000}};
 constexpr std::array<Unit, 5> kSizeUnits = {Unit{"KiB", 1ULL << 10U}, Unit{"MiB", 1ULL << 20U},
-                                            Unit{"GiB", 1ULL << 30U}, Unit{"TiB", 1ULL << 40U},
-                                            Unit{"B", 1}};
+                                            Unit{"GiB", 1ULL << 30U}, Unit{"TiB", 1ULL << 40U}, Unit{"B", 1}};
 
 std::optional<std::uint64_t> take_number(std::string_view& text) {
   std::uint64_t value = 0;

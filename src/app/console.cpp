@@ -47,12 +47,16 @@ Error no_input() {
 ExitCode exit_code(ErrorCode code) {
   switch (code) {
     case ErrorCode::invalid_argument:
-    case ErrorCode::malformed: return ExitCode::usage;
+    case ErrorCode::malformed:
+      return ExitCode::usage;
     case ErrorCode::unauthenticated:
-    case ErrorCode::permission_denied: return ExitCode::not_permitted;
-    case ErrorCode::not_found: return ExitCode::not_found;
+    case ErrorCode::permission_denied:
+      return ExitCode::not_permitted;
+    case ErrorCode::not_found:
+      return ExitCode::not_found;
     case ErrorCode::unavailable:
-    case ErrorCode::deadline_exceeded: return ExitCode::unavailable;
+    case ErrorCode::deadline_exceeded:
+      return ExitCode::unavailable;
     case ErrorCode::already_exists:
     case ErrorCode::conflict:
     case ErrorCode::too_large:
@@ -62,7 +66,8 @@ ExitCode exit_code(ErrorCode code) {
     case ErrorCode::cancelled:
     case ErrorCode::unsupported:
     case ErrorCode::exhausted:
-    case ErrorCode::internal: return ExitCode::failure;
+    case ErrorCode::internal:
+      return ExitCode::failure;
   }
   return ExitCode::failure;
 }
@@ -81,8 +86,7 @@ Console Console::standard() {
   const auto language = environment_language(environment);
   const auto no_color = environment.find("NO_COLOR");
   const bool colours = isatty(STDOUT_FILENO) == 1 && (no_color == environment.end() || no_color->second.empty());
-  return {std::cout, std::cerr,          std::move(environment),
-          language,  colours,            isatty(STDIN_FILENO) == 1,
+  return {std::cout,         std::cerr, std::move(environment), language, colours, isatty(STDIN_FILENO) == 1,
           read_standard_line};
 }
 
@@ -95,8 +99,8 @@ ExitCode Console::fail(const Error& error) {
   err << fmt::format("berth: {}\n", say(error.message()));
   for (const auto& field : error.fields()) err << fmt::format("  {}: {}\n", field.field, say(field.message));
   if (const auto wait = error.retry_after()) {
-    err << say({fmt::format("  请在 {} 秒后重试\n", wait->count()),
-                fmt::format("  try again in {} s\n", wait->count())});
+    err << say(
+        {fmt::format("  请在 {} 秒后重试\n", wait->count()), fmt::format("  try again in {} s\n", wait->count())});
   }
   // Whoever runs the program may know what only the log may hold.
   if (!error.detail().empty()) err << fmt::format("  {}\n", error.detail());

@@ -16,7 +16,7 @@ namespace berth::app {
 enum class ExitCode {
   ok = 0,
   failure = 1,
-  usage = 2,          ///< the command line or a value in it makes no sense
+  usage = 2,  ///< the command line or a value in it makes no sense
   not_found = 3,
   not_permitted = 4,  ///< not signed in, or without the right
   unavailable = 5,    ///< the daemon, the store or an engine does not answer
@@ -33,8 +33,8 @@ struct Console {
   std::ostream& err;
   Environment environment;
   Language language = Language::en;
-  bool colours = false;           ///< standard output is a terminal and NO_COLOR is not set
-  bool interactive = false;       ///< standard input is a terminal, so that questions can be asked
+  bool colours = false;      ///< standard output is a terminal and NO_COLOR is not set
+  bool interactive = false;  ///< standard input is a terminal, so that questions can be asked
   /// Reads a line from standard input; with `hidden` it is not echoed. Nothing at its end.
   std::function<bool(std::string& line, bool hidden)> read_line;
 

@@ -89,9 +89,10 @@ Result<operations::Verdict> Daemon::reconcile(const operations::Operation& opera
   const auto unit = engines_.find(operation.engine.value());
   if (unit != engines_.end()) return unit->second.service->reconcile(operation);
   operations::Verdict verdict;
-  verdict.failure = operations::Failure{ErrorCode::unavailable, "engine.removed",
-                                        {"引擎已不在配置中，结果未知",
-                                         "The engine is no longer configured, so the outcome is unknown"}};
+  verdict.failure = operations::Failure{
+      ErrorCode::unavailable,
+      "engine.removed",
+      {"引擎已不在配置中，结果未知", "The engine is no longer configured, so the outcome is unknown"}};
   return verdict;
 }
 
@@ -105,10 +106,9 @@ Result<void> Daemon::build_panel() {
   auto& unit = engines_.at(loaded_.configuration.panel.engine);
   api::lxd_panel::LxdPanel::Settings settings;
   settings.monitor.clients_per_caller = loaded_.configuration.panel.monitors_per_caller;
-  panel_ = BERTH_TRY(api::lxd_panel::LxdPanel::create(settings, {*unit.service, *unit.inventory, *operations_,
-                                                           *foundation_->identity, *host_, *authenticator_,
-                                                           foundation_->metrics, system_clock(), *changes_, *logins_,
-                                                           *reads_}));
+  panel_ = BERTH_TRY(api::lxd_panel::LxdPanel::create(
+      settings, {*unit.service, *unit.inventory, *operations_, *foundation_->identity, *host_, *authenticator_,
+                 foundation_->metrics, system_clock(), *changes_, *logins_, *reads_}));
   return {};
 }
 

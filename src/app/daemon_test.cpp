@@ -58,10 +58,12 @@ class DaemonTest : public ::testing::Test {
 TEST_F(DaemonTest, ServesTheContractUnderBothOfItsPlaces) {
   const auto daemon = make();
   daemon->start();
-  EXPECT_TRUE(testing::eventually([&] {
-    const auto health = get(*daemon, "/api/health");
-    return health && health->body.find("\"lxd_connected\":true") != std::string::npos;
-  }, 10s));
+  EXPECT_TRUE(testing::eventually(
+      [&] {
+        const auto health = get(*daemon, "/api/health");
+        return health && health->body.find("\"lxd_connected\":true") != std::string::npos;
+      },
+      10s));
   for (const auto* path : {"/", "/api/instances", "/lxd-panel/api/instances", "/openapi.json", "/metrics", "/docs"}) {
     EXPECT_EQ(status(*daemon, path), 200) << path;
   }
@@ -89,7 +91,9 @@ TEST_F(DaemonTest, AnswersNothingBeforeItsStartAndAfterItsEnd) {
   EXPECT_FALSE(daemon->alive(500ms));
 }
 
-TEST_F(DaemonTest, EndsWithoutHavingBeenStarted) { EXPECT_TRUE(make()->stop()); }
+TEST_F(DaemonTest, EndsWithoutHavingBeenStarted) {
+  EXPECT_TRUE(make()->stop());
+}
 
 TEST_F(DaemonTest, SeesWhatACommandChangedInTheStoreOnceItIsTold) {
   const auto daemon = make();

@@ -15,10 +15,10 @@ std::string_view name(Finding finding);
 
 /// What one check of the doctor found.
 struct Diagnosis {
-  std::string check;   ///< stable identifier: "ports", "engine.lxd"
+  std::string check;  ///< stable identifier: "ports", "engine.lxd"
   Finding finding = Finding::ok;
-  Text found;          ///< what it is like, and what that means
-  Text remedy;         ///< how to mend it; empty if there is nothing to mend
+  Text found;   ///< what it is like, and what that means
+  Text remedy;  ///< how to mend it; empty if there is nothing to mend
 };
 
 /// What the checks look at.

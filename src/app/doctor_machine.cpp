@@ -52,13 +52,12 @@ std::vector<Diagnosis> check_rights(const Patient& /*patient*/) {
   constexpr rlim_t kEnoughFiles = 4096;
   const auto count = files.rlim_cur == RLIM_INFINITY ? std::string("unlimited") : std::to_string(files.rlim_cur);
   const bool few = files.rlim_cur != RLIM_INFINITY && files.rlim_cur < kEnoughFiles;
-  found.push_back(diagnosis(
-      "rights.files", few ? Finding::warning : Finding::ok,
-      {fmt::format("可打开 {} 个文件，每个连接占一个", count),
-       fmt::format("may open {} files; each connection takes one", count)},
-      few ? Text{"用 ulimit -n 16384 或 systemd 的 LimitNOFILE= 提高上限",
-                 "raise the limit with ulimit -n 16384 or LimitNOFILE= in systemd"}
-          : Text{}));
+  found.push_back(diagnosis("rights.files", few ? Finding::warning : Finding::ok,
+                            {fmt::format("可打开 {} 个文件，每个连接占一个", count),
+                             fmt::format("may open {} files; each connection takes one", count)},
+                            few ? Text{"用 ulimit -n 16384 或 systemd 的 LimitNOFILE= 提高上限",
+                                       "raise the limit with ulimit -n 16384 or LimitNOFILE= in systemd"}
+                                : Text{}));
   return found;
 }
 
@@ -68,15 +67,15 @@ std::vector<Diagnosis> check_state_folder(const Patient& patient) {
   if (::stat(folder.c_str(), &status) != 0) {
     const auto parent = nearest_existing(folder.parent_path());
     const bool possible = ::access(parent.c_str(), W_OK | X_OK) == 0;
-    return {diagnosis("state.folder", possible ? Finding::ok : Finding::failure,
-                      {fmt::format("{} 尚不存在，首次启动时创建", folder.string()),
-                       fmt::format("{} does not exist yet; the first start makes it", folder.string())},
-                      possible ? Text{}
-                               : Text{fmt::format("当前用户不能在 {} 中创建目录，请改用 state.folder 或更换用户",
-                                                  parent.string()),
-                                      fmt::format("this user may not make folders in {}; set state.folder or use "
-                                                  "another user",
-                                                  parent.string())})};
+    return {diagnosis(
+        "state.folder", possible ? Finding::ok : Finding::failure,
+        {fmt::format("{} 尚不存在，首次启动时创建", folder.string()),
+         fmt::format("{} does not exist yet; the first start makes it", folder.string())},
+        possible ? Text{}
+                 : Text{fmt::format("当前用户不能在 {} 中创建目录，请改用 state.folder 或更换用户", parent.string()),
+                        fmt::format("this user may not make folders in {}; set state.folder or use "
+                                    "another user",
+                                    parent.string())})};
   }
   if (!S_ISDIR(status.st_mode) || ::access(folder.c_str(), R_OK | W_OK | X_OK) != 0) {
     return {diagnosis("state.folder", Finding::failure,
@@ -85,11 +84,11 @@ std::vector<Diagnosis> check_state_folder(const Patient& patient) {
                        fmt::format("run chown {} {}", ::geteuid(), folder.string())})};
   }
   if ((status.st_mode & 0077U) != 0) {
-    return {diagnosis("state.folder", Finding::warning,
-                      {fmt::format("{} 对其他用户开放（权限 {:o}）", folder.string(), status.st_mode & 0777U),
-                       fmt::format("{} is open to other users (mode {:o})", folder.string(), status.st_mode & 0777U)},
-                      {fmt::format("执行 chmod 700 {}", folder.string()),
-                       fmt::format("run chmod 700 {}", folder.string())})};
+    return {diagnosis(
+        "state.folder", Finding::warning,
+        {fmt::format("{} 对其他用户开放（权限 {:o}）", folder.string(), status.st_mode & 0777U),
+         fmt::format("{} is open to other users (mode {:o})", folder.string(), status.st_mode & 0777U)},
+        {fmt::format("执行 chmod 700 {}", folder.string()), fmt::format("run chmod 700 {}", folder.string())})};
   }
   return {diagnosis("state.folder", Finding::ok,
                     {fmt::format("{} 可用且仅限所有者访问", folder.string()),
@@ -107,16 +106,15 @@ std::vector<Diagnosis> check_disk_space(const Patient& patient) {
   const auto available = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
   const auto inodes_gone = status.f_files > 0 && status.f_favail == 0;
   const auto finding = available < kGibibyte / 10 || inodes_gone ? Finding::failure
-                       : available < kGibibyte                  ? Finding::warning
-                                                                : Finding::ok;
+                       : available < kGibibyte                   ? Finding::warning
+                                                                 : Finding::ok;
   const double gibibytes = static_cast<double>(available) / static_cast<double>(kGibibyte);
   return {diagnosis("disk", finding,
                     {fmt::format("{} 剩余 {:.1f} GiB", place.string(), gibibytes),
                      fmt::format("{:.1f} GiB free at {}", gibibytes, place.string())},
-                    finding == Finding::ok
-                        ? Text{}
-                        : Text{"清理磁盘，或把 state.folder 移到更大的文件系统",
-                               "free some room, or move state.folder to a larger file system"})};
+                    finding == Finding::ok ? Text{}
+                                           : Text{"清理磁盘，或把 state.folder 移到更大的文件系统",
+                                                  "free some room, or move state.folder to a larger file system"})};
 }
 
 std::vector<Diagnosis> check_clock(const Patient& /*patient*/) {
@@ -153,10 +151,10 @@ std::vector<Diagnosis> check_kernel(const Patient& /*patient*/) {
                             old ? Text{"建议 5.10 或更新的内核", "use kernel 5.10 or newer"} : Text{}));
   const auto has = [&](const char* check, const char* path, Text what, Text remedy) {
     const bool there = ::access(path, F_OK) == 0;
-    found.push_back(diagnosis(check, there ? Finding::ok : Finding::warning,
-                              there ? Text{what.zh + "可用", what.en + ": there"}
-                                    : Text{what.zh + "不可用", what.en + ": missing"},
-                              there ? Text{} : std::move(remedy)));
+    found.push_back(
+        diagnosis(check, there ? Finding::ok : Finding::warning,
+                  there ? Text{what.zh + "可用", what.en + ": there"} : Text{what.zh + "不可用", what.en + ": missing"},
+                  there ? Text{} : std::move(remedy)));
   };
   has("kernel.cgroups", "/sys/fs/cgroup/cgroup.controllers", {"cgroup v2 ", "cgroup v2, for limits"},
       {"用 systemd.unified_cgroup_hierarchy=1 启动内核；只有 cgroup v1 时部分限制不可用",
@@ -168,11 +166,11 @@ std::vector<Diagnosis> check_kernel(const Patient& /*patient*/) {
        "only virtual machines need it: turn virtualisation on in the firmware and load the kvm module"});
   const auto watches = read_line("/proc/sys/fs/inotify/max_user_instances");
   if (!watches.empty() && watches.size() < 4 && std::stoi(watches) < 256) {
-    found.push_back(diagnosis("kernel.inotify", Finding::warning,
-                              {fmt::format("fs.inotify.max_user_instances 为 {}，很多容器同时运行时会不够", watches),
-                               fmt::format("fs.inotify.max_user_instances is {}, too few for many containers", watches)},
-                              {"执行 sysctl -w fs.inotify.max_user_instances=1024",
-                               "run sysctl -w fs.inotify.max_user_instances=1024"}));
+    found.push_back(diagnosis(
+        "kernel.inotify", Finding::warning,
+        {fmt::format("fs.inotify.max_user_instances 为 {}，很多容器同时运行时会不够", watches),
+         fmt::format("fs.inotify.max_user_instances is {}, too few for many containers", watches)},
+        {"执行 sysctl -w fs.inotify.max_user_instances=1024", "run sysctl -w fs.inotify.max_user_instances=1024"}));
   }
   return found;
 }

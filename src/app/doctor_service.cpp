@@ -42,10 +42,8 @@ int listening_problem(const Configuration::Listener& listener) {
   const int on = 1;
   ::setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (storage.ss_family == AF_INET6) ::setsockopt(probe, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  const int problem = ::bind(probe, reinterpret_cast<const sockaddr*>(&storage), size) == 0 &&
-                              ::listen(probe, 1) == 0
-                          ? 0
-                          : errno;
+  const int problem =
+      ::bind(probe, reinterpret_cast<const sockaddr*>(&storage), size) == 0 && ::listen(probe, 1) == 0 ? 0 : errno;
   ::close(probe);
   return problem;
 }
@@ -56,8 +54,7 @@ Text listening_remedy(int problem, const Configuration::Listener& listener) {
       return {fmt::format("用 ss -ltnp 'sport = :{}' 找到占用者，或改用其他端口", listener.port),
               fmt::format("find who has it with ss -ltnp 'sport = :{}', or take another port", listener.port)};
     case EACCES:
-      return {"1024 以下的端口需要 root 或 CAP_NET_BIND_SERVICE",
-              "ports below 1024 need root or CAP_NET_BIND_SERVICE"};
+      return {"1024 以下的端口需要 root 或 CAP_NET_BIND_SERVICE", "ports below 1024 need root or CAP_NET_BIND_SERVICE"};
     default:
       return {"检查 listener.address 是否为本机地址", "check that listener.address is an address of this machine"};
   }
@@ -68,12 +65,14 @@ Diagnosis engine_diagnosis(const std::string& check, const std::string& where, c
   drivers::lxd::LxdEngine engine({.endpoint = endpoint, .project = project, .storage_pool = {}});
   const auto info = engine.info(Deadline::after(kEngineWait));
   if (info) {
-    return {check, Finding::ok,
+    return {check,
+            Finding::ok,
             {fmt::format("{}：{} {}（{}）", where, info->product, info->version, info->host),
              fmt::format("{}: {} {} on {}", where, info->product, info->version, info->host)},
             {}};
   }
-  return {check, Finding::failure,
+  return {check,
+          Finding::failure,
           {fmt::format("{} 没有应答：{}", where, info.error().message().zh),
            fmt::format("{} does not answer: {}", where, info.error().message().en)},
           {"查看 journalctl -u lxd 或 snap logs lxd；确认当前用户属于 lxd 组",
@@ -87,20 +86,22 @@ std::vector<Diagnosis> check_sockets(const std::string& check, const Configurati
     struct stat status {};
     if (::stat(candidate.c_str(), &status) != 0) continue;
     if (::access(candidate.c_str(), R_OK | W_OK) != 0) {
-      found.push_back({check, Finding::failure,
+      found.push_back({check,
+                       Finding::failure,
                        {fmt::format("{} 存在，但当前用户无权使用", candidate.string()),
                         fmt::format("{} is there, but this user may not use it", candidate.string())},
                        {"把用户加入 lxd 组：usermod -aG lxd 用户名，然后重新登录",
                         "add the user to the group: usermod -aG lxd USER, then sign in again"}});
       continue;
     }
-    found.push_back(engine_diagnosis(check, candidate.string(), drivers::lxd::unix_endpoint(candidate.string()),
-                                     engine.project));
+    found.push_back(
+        engine_diagnosis(check, candidate.string(), drivers::lxd::unix_endpoint(candidate.string()), engine.project));
   }
   if (!found.empty()) return found;
   std::string looked;
   for (const auto& candidate : candidates) looked += (looked.empty() ? "" : ", ") + candidate.string();
-  return {{check, Finding::warning,
+  return {{check,
+           Finding::warning,
            {fmt::format("没有找到 LXD 或 Incus（查找过 {}）；面板会显示 LXD服务不可用，出现后自动恢复", looked),
             fmt::format("neither LXD nor Incus was found (looked for {}); the panel says so and heals when one appears",
                         looked)},
@@ -121,12 +122,14 @@ std::vector<Diagnosis> check_listeners(const Patient& patient) {
     if (problem == 0) {
       found.push_back({"ports", Finding::ok, {fmt::format("{} 可用", where), fmt::format("{} is free", where)}, {}});
     } else if (problem == EADDRINUSE && daemon) {
-      found.push_back({"ports", Finding::ok,
+      found.push_back({"ports",
+                       Finding::ok,
                        {fmt::format("{} 由正在运行的 berth（进程 {}）使用", where, *daemon),
                         fmt::format("{} is used by the running berth (process {})", where, *daemon)},
                        {}});
     } else {
-      found.push_back({"ports", Finding::failure,
+      found.push_back({"ports",
+                       Finding::failure,
                        {fmt::format("不能监听 {}：{}", where, std::strerror(problem)),
                         fmt::format("cannot listen on {}: {}", where, std::strerror(problem))},
                        listening_remedy(problem, listener)});
@@ -140,12 +143,14 @@ std::vector<Diagnosis> check_store(const Patient& patient) {
   std::error_code ignored;
   const bool sqlite = configuration.store.dialect == store::Dialect::sqlite;
   if (sqlite && !std::filesystem::exists(configuration.store.file, ignored)) {
-    return {{"store", Finding::ok,
+    return {{"store",
+             Finding::ok,
              {"数据库尚不存在，首次启动时创建", "the store does not exist yet; the first start makes it"},
              {}}};
   }
   const auto bad = [](const Error& error) {
-    return std::vector<Diagnosis>{{"store", Finding::failure,
+    return std::vector<Diagnosis>{{"store",
+                                   Finding::failure,
                                    {fmt::format("数据库打不开：{} {}", error.message().zh, error.detail()),
                                     fmt::format("the store does not open: {} {}", error.message().en, error.detail())},
                                    {"检查 [store] 的设置和文件权限；必要时从 backups 目录恢复",
@@ -160,7 +165,8 @@ std::vector<Diagnosis> check_store(const Patient& patient) {
   if (!version) return bad(version.error());
   const int newest = store::Database::newest_schema_version();
   const bool old = *version < newest;
-  return {{"store", old ? Finding::warning : Finding::ok,
+  return {{"store",
+           old ? Finding::warning : Finding::ok,
            {fmt::format("数据库可用，结构为第 {} 版（最新 {}）", *version, newest),
             fmt::format("the store opens, schema {} of {}", *version, newest)},
            old ? Text{"下次启动会先备份再迁移，也可运行 berth migrate",
@@ -177,7 +183,8 @@ std::vector<Diagnosis> check_sealing_key(const Patient& patient) {
     return {{"sealing", lost ? Finding::failure : Finding::ok,
              lost ? Text{fmt::format("数据库存在，但封存密钥 {} 不见了", file.string()),
                          fmt::format("there is a store, but its sealing key {} is gone", file.string())}
-                  : Text{"封存密钥尚不存在，首次启动时创建", "the sealing key does not exist yet; the first start makes it"},
+                  : Text{"封存密钥尚不存在，首次启动时创建",
+                         "the sealing key does not exist yet; the first start makes it"},
              lost ? Text{"从备份恢复该文件；没有它，封存的秘密无法读取",
                          "restore that file from a backup; what is sealed cannot be read without it"}
                   : Text{}}};
@@ -186,7 +193,8 @@ std::vector<Diagnosis> check_sealing_key(const Patient& patient) {
   if (sealing) {
     return {{"sealing", Finding::ok, {"封存密钥可用", "the sealing key is usable"}, {}}};
   }
-  return {{"sealing", Finding::failure,
+  return {{"sealing",
+           Finding::failure,
            {fmt::format("封存密钥不可用：{}", sealing.error().message().zh),
             fmt::format("the sealing key is not usable: {}", sealing.error().message().en)},
            {fmt::format("执行 chmod 600 {}", file.string()), fmt::format("run chmod 600 {}", file.string())}}};
@@ -197,7 +205,8 @@ std::vector<Diagnosis> check_engines(const Patient& patient) {
   for (const auto& [name, engine] : patient.loaded.configuration.engines) {
     const auto check = fmt::format("engine.{}", name);
     if (engine.kind == EngineKind::fake) {
-      found.push_back({check, Finding::ok,
+      found.push_back({check,
+                       Finding::ok,
                        {fmt::format("内存中的模拟引擎，{} 个实例", engine.instances),
                         fmt::format("a fake engine in memory with {} instances", engine.instances)},
                        {}});

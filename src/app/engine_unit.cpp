@@ -24,8 +24,8 @@ Result<EnginePointer> make_lxd(const std::string& name, const Configuration::Eng
   } else {
     auto candidates = engine.socket.empty() ? lxd_socket_candidates(surroundings.environment)
                                             : std::vector<std::filesystem::path>{engine.socket};
-    unit.socket = BERTH_TRY(LxdSocketLink::create(name, surroundings.configuration.state.folder,
-                                                  std::move(candidates)));
+    unit.socket =
+        BERTH_TRY(LxdSocketLink::create(name, surroundings.configuration.state.folder, std::move(candidates)));
     settings.endpoint = drivers::lxd::unix_endpoint(unit.socket->path().string());
   }
   return EnginePointer(std::make_unique<drivers::lxd::LxdEngine>(std::move(settings)));
@@ -43,8 +43,10 @@ Result<EnginePointer> make_fake(const std::string& /*name*/, const Configuration
 Result<EnginePointer> make_engine(const std::string& name, const Configuration::Engine& engine,
                                   const EngineSurroundings& surroundings, EngineUnit& unit) {
   switch (engine.kind) {
-    case EngineKind::lxd: return make_lxd(name, engine, surroundings, unit);
-    case EngineKind::fake: return make_fake(name, engine, surroundings, unit);
+    case EngineKind::lxd:
+      return make_lxd(name, engine, surroundings, unit);
+    case EngineKind::fake:
+      return make_fake(name, engine, surroundings, unit);
   }
   return internal_error("unknown kind of engine");
 }
@@ -64,9 +66,8 @@ Result<EngineUnit> make_engine_unit(const std::string& name, const Configuration
   inventory.host_cores = surroundings.host_cores;
   const EngineId id(name);
   unit.inventory = std::make_unique<compute::Inventory>(id, *unit.engine, inventory, surroundings.metrics);
-  unit.service = std::make_unique<compute::InstanceService>(id, *unit.engine, *unit.inventory, *unit.pool,
-                                                            surroundings.operations,
-                                                            compute::InstanceService::Settings{});
+  unit.service = std::make_unique<compute::InstanceService>(
+      id, *unit.engine, *unit.inventory, *unit.pool, surroundings.operations, compute::InstanceService::Settings{});
   return unit;
 }
 

@@ -28,8 +28,8 @@ Result<void> write_secret_file(const std::filesystem::path& path, const std::str
   ::unlink(draft.c_str());
   const int file = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file < 0) return failed();
-  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                       ::fsync(file) == 0;
+  const bool written =
+      ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
   ::close(file);
   if (!written || ::rename(draft.c_str(), path.c_str()) != 0) return failed();
   return {};
@@ -42,8 +42,7 @@ Result<int> check_schema(store::Database& database, Migrate migrate) {
   if (found == newest || found == 0 || migrate == Migrate::always) return found;
   return Error(ErrorCode::conflict, "store.old_schema",
                {fmt::format("数据库结构为第 {} 版，需要第 {} 版；请先运行 berth migrate", found, newest),
-                fmt::format("the store has schema {}, this program needs {}; run berth migrate first", found,
-                            newest)});
+                fmt::format("the store has schema {}, this program needs {}; run berth migrate first", found, newest)});
 }
 
 }  // namespace
@@ -68,14 +67,13 @@ Result<std::unique_ptr<Foundation>> Foundation::open(const Configuration& config
   foundation->database = BERTH_TRY(store::Database::open(settings, foundation->metrics));
   const int found = BERTH_TRY(check_schema(*foundation->database, migrate));
   // The key comes first: a crash in between leaves a key without a store, never the reverse.
-  foundation->sealing.emplace(
-      BERTH_TRY(identity::Sealing::load(configuration.identity.sealing_key_file, found == 0)));
+  foundation->sealing.emplace(BERTH_TRY(identity::Sealing::load(configuration.identity.sealing_key_file, found == 0)));
   if (found != store::Database::newest_schema_version()) {
     const int steps = BERTH_TRY(foundation->database->migrate());
     log::info("app", "store migrated from schema {} in {} steps", found, steps);
   }
-  foundation->audit = std::make_unique<audit::AuditLog>(*foundation->database, foundation->sealing->derive("audit"),
-                                                        system_clock());
+  foundation->audit =
+      std::make_unique<audit::AuditLog>(*foundation->database, foundation->sealing->derive("audit"), system_clock());
   identity::IdentityService::Settings identity;
   identity.access_lifetime = configuration.identity.access_lifetime;
   identity.refresh_lifetime = configuration.identity.refresh_lifetime;

@@ -15,8 +15,8 @@ namespace berth::app {
 
 /// What to do about a store whose schema is older than this program's.
 enum class Migrate {
-  always,        ///< the daemon: bring it up to date
-  only_fresh,    ///< a command beside the daemon: only where there is nothing yet
+  always,      ///< the daemon: bring it up to date
+  only_fresh,  ///< a command beside the daemon: only where there is nothing yet
 };
 
 /// What both the daemon and the commands that work on the store directly stand on. Destroyed in the reverse

@@ -7,11 +7,17 @@ namespace {
 
 namespace wire = api::lxd_panel;
 
-std::string percent(double value) { return fmt::format("{:.1f} %", value); }
+std::string percent(double value) {
+  return fmt::format("{:.1f} %", value);
+}
 
-std::string share(std::uint64_t used, std::uint64_t total) { return fmt::format("{} / {} MiB", used, total); }
+std::string share(std::uint64_t used, std::uint64_t total) {
+  return fmt::format("{} / {} MiB", used, total);
+}
 
-std::string or_dash(const std::optional<std::string>& text) { return text.value_or("-"); }
+std::string or_dash(const std::optional<std::string>& text) {
+  return text.value_or("-");
+}
 
 }  // namespace
 
@@ -37,7 +43,13 @@ Table list_table(const std::vector<wire::InstanceInfo>& instances) {
 
 Table watch_table(const std::vector<wire::MonitoredInstance>& instances) {
   using enum Table::Align;
-  Table table({{"NAME"}, {"STATUS"}, {"IPV4"}, {"CPU", right}, {"MEMORY", right}, {"DISK", right}, {"RX", right},
+  Table table({{"NAME"},
+               {"STATUS"},
+               {"IPV4"},
+               {"CPU", right},
+               {"MEMORY", right},
+               {"DISK", right},
+               {"RX", right},
                {"TX", right}});
   for (const auto& instance : instances) {
     const auto& use = instance.resources;

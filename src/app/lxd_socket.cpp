@@ -53,8 +53,7 @@ Result<std::unique_ptr<LxdSocketLink>> LxdSocketLink::create(const std::string& 
     own_folder = pattern;
     link = own_folder / fmt::format("{}.socket", engine);
   }
-  std::unique_ptr<LxdSocketLink> made(
-      new LxdSocketLink(std::move(link), std::move(own_folder), std::move(candidates)));
+  std::unique_ptr<LxdSocketLink> made(new LxdSocketLink(std::move(link), std::move(own_folder), std::move(candidates)));
   std::error_code ignored;
   if (!std::filesystem::is_symlink(made->link_, ignored)) return cannot_link(made->link_.string());
   return made;

@@ -34,8 +34,12 @@ void ServiceNotifier::reloading() {
   sd_notify(0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", microseconds).c_str());
 }
 
-void ServiceNotifier::stopping() { sd_notify(0, "STOPPING=1"); }
+void ServiceNotifier::stopping() {
+  sd_notify(0, "STOPPING=1");
+}
 
-void ServiceNotifier::ping() { sd_notify(0, "WATCHDOG=1"); }
+void ServiceNotifier::ping() {
+  sd_notify(0, "WATCHDOG=1");
+}
 
 }  // namespace berth::app

@@ -15,7 +15,9 @@
 namespace berth::app {
 namespace {
 
-std::filesystem::path lock_file(const std::filesystem::path& folder) { return folder / "berth.lock"; }
+std::filesystem::path lock_file(const std::filesystem::path& folder) {
+  return folder / "berth.lock";
+}
 
 struct flock whole_file(short type) {
   struct flock lock {};
@@ -41,7 +43,9 @@ Result<void> make_state_folder(const std::filesystem::path& folder) {
   return {};
 }
 
-std::filesystem::path admin_password_file(const std::filesystem::path& folder) { return folder / "admin-password"; }
+std::filesystem::path admin_password_file(const std::filesystem::path& folder) {
+  return folder / "admin-password";
+}
 
 Result<StateLock> StateLock::acquire(const std::filesystem::path& folder) {
   const int file = ::open(lock_file(folder).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -41,7 +41,11 @@ bool within(char32_t code, const std::array<Range, N>& ranges) {
 /// Takes one character off; a broken byte counts as a character of its own.
 char32_t next_character(std::string_view& text) {
   const auto lead = static_cast<unsigned char>(text.front());
-  const std::size_t length = lead < 0x80 || lead >= 0xF8 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+  const std::size_t length = lead < 0x80 || lead >= 0xF8 ? 1
+                             : lead >= 0xF0              ? 4
+                             : lead >= 0xE0              ? 3
+                             : lead >= 0xC0              ? 2
+                                                         : 1;
   if (length > text.size()) {
     text = {};
     return 0xFFFD;
@@ -54,12 +58,18 @@ char32_t next_character(std::string_view& text) {
 
 std::string_view escape_of(Colour colour) {
   switch (colour) {
-    case Colour::none: return "";
-    case Colour::green: return "\x1b[32m";
-    case Colour::red: return "\x1b[31m";
-    case Colour::yellow: return "\x1b[33m";
-    case Colour::grey: return "\x1b[90m";
-    case Colour::bold: return "\x1b[1m";
+    case Colour::none:
+      return "";
+    case Colour::green:
+      return "\x1b[32m";
+    case Colour::red:
+      return "\x1b[31m";
+    case Colour::yellow:
+      return "\x1b[33m";
+    case Colour::grey:
+      return "\x1b[90m";
+    case Colour::bold:
+      return "\x1b[1m";
   }
   return "";
 }

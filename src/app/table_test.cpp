@@ -20,7 +20,10 @@ TEST(DisplayWidth, SurvivesBrokenUtf8) {
 
 TEST(Printable, KeepsAValueFromDrivingTheTerminal) {
   EXPECT_EQ(printable("a\x1b[2Jb\n"), "a?[2Jb?");
-  EXPECT_EQ(printable("a\xc2\x9b" "b"), "a?b") << "the one-byte escape sequence of UTF-8 terminals";
+  EXPECT_EQ(printable("a\xc2\x9b"
+                      "b"),
+            "a?b")
+      << "the one-byte escape sequence of UTF-8 terminals";
   EXPECT_EQ(printable("实例 é"), "实例 é");
 }
 

@@ -151,11 +151,10 @@ class Output final : public http::WebSocketHandler {
   Ending ending_;
 };
 
-std::string exec_target(const ApiClient& client, const std::string& instance,
-                        const std::vector<std::string>& command) {
+std::string exec_target(const ApiClient& client, const std::string& instance, const std::vector<std::string>& command) {
   const auto size = terminal_size();
-  auto target = fmt::format("/ws/instances/{}/exec?cols={}&rows={}", http::percent_encode(instance), size.ws_col,
-                            size.ws_row);
+  auto target =
+      fmt::format("/ws/instances/{}/exec?cols={}&rows={}", http::percent_encode(instance), size.ws_col, size.ws_row);
   for (const auto& word : command) target += "&command=" + http::percent_encode(word);
   return client.target(target);
 }
@@ -196,7 +195,9 @@ void pump(http::WebSocket& socket, const Output& output, const SignalQueue& sign
 
 }  // namespace
 
-bool TerminalSession::possible() { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1; }
+bool TerminalSession::possible() {
+  return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+}
 
 Result<int> TerminalSession::run(ApiClient& client, const std::string& instance,
                                  const std::vector<std::string>& command) {
@@ -207,9 +208,9 @@ Result<int> TerminalSession::run(ApiClient& client, const std::string& instance,
   const auto output = std::make_shared<Output>();
   http::WebSocketClient connector("exec");
   const RawMode raw;
-  const auto connection = BERTH_TRY(connector.connect(client.endpoint(), exec_target(client, instance, command),
-                                                      client.headers(), output, Deadline::after(kConnectTime),
-                                                      kSilence));
+  const auto connection =
+      BERTH_TRY(connector.connect(client.endpoint(), exec_target(client, instance, command), client.headers(), output,
+                                  Deadline::after(kConnectTime), kSilence));
   pump(*connection, *output, signals);
   const auto ending = output->ending();
   if (!ending.problem.empty()) {

@@ -71,10 +71,9 @@ class Mailbox final : public http::WebSocketHandler {
 
 std::string drawing(const MonitorMessage& message, bool colours) {
   const auto& host = message.data.host;
-  return fmt::format("{}  cpu {:.1f} % of {}  memory {} / {} MiB  disk {} / {} GiB\n\n{}",
-                     printable(message.timestamp), host.cpu_percent, host.cpu_cores, host.memory_used,
-                     host.memory_total, host.disk_used, host.disk_total,
-                     watch_table(message.data.instances).text(colours));
+  return fmt::format("{}  cpu {:.1f} % of {}  memory {} / {} MiB  disk {} / {} GiB\n\n{}", printable(message.timestamp),
+                     host.cpu_percent, host.cpu_cores, host.memory_used, host.memory_total, host.disk_used,
+                     host.disk_total, watch_table(message.data.instances).text(colours));
 }
 
 void follow(Mailbox& mailbox, Console& console, bool json) {

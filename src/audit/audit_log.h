@@ -15,10 +15,10 @@ namespace berth::audit {
 
 /// Who caused a change and from where. Carried from the request to the entry.
 struct Origin {
-  UserId user_id;           ///< 0: nobody signed in (a failed login) or the system itself
-  std::string actor;        ///< user name, "api-key:<name>", "anonymous@loopback" or "system"
-  std::string address;      ///< the peer's address, or the client's behind a trusted proxy; "" for the system
-  std::string contract;     ///< the mount it came through ("lxd-panel"), "cli" or "system"
+  UserId user_id;        ///< 0: nobody signed in (a failed login) or the system itself
+  std::string actor;     ///< user name, "api-key:<name>", "anonymous@loopback" or "system"
+  std::string address;   ///< the peer's address, or the client's behind a trusted proxy; "" for the system
+  std::string contract;  ///< the mount it came through ("lxd-panel"), "cli" or "system"
   RequestId request_id;
 };
 
@@ -40,7 +40,7 @@ struct Record {
   Timestamp at;
   Origin origin;
   Entry entry;
-  std::string hash;           ///< hex; keyed BLAKE2b over the hash before and every field of this one
+  std::string hash;  ///< hex; keyed BLAKE2b over the hash before and every field of this one
 };
 
 struct Filter {
@@ -50,7 +50,7 @@ struct Filter {
   std::optional<std::string> resource_id = std::nullopt;
   std::optional<Timestamp> from = std::nullopt;
   std::optional<Timestamp> until = std::nullopt;
-  std::int64_t limit = 50;   ///< 1 to 1000
+  std::int64_t limit = 50;  ///< 1 to 1000
   std::int64_t offset = 0;
 };
 

@@ -30,9 +30,7 @@ class AuditLogTest : public ::testing::TestWithParam<store::Dialect> {
             .request_id = RequestId("request-1")};
   }
   static Entry entry(std::string action, std::string resource = "web-1") {
-    return {.action = std::move(action),
-            .resource_type = "instance",
-            .resource_id = std::move(resource)};
+    return {.action = std::move(action), .resource_type = "instance", .resource_id = std::move(resource)};
   }
   void add(const Entry& entry, const Origin& from = origin()) {
     const auto added = log_->append(from, entry);
@@ -43,8 +41,8 @@ class AuditLogTest : public ::testing::TestWithParam<store::Dialect> {
     for (int index = 0; index < count; ++index) add(entry("instance.start"));
   }
   void tamper(std::string_view sql, const store::Parameters& parameters = {}) {
-    const auto changed = database_->write(
-        [&](store::Transaction& transaction) { return transaction.execute(sql, parameters); });
+    const auto changed =
+        database_->write([&](store::Transaction& transaction) { return transaction.execute(sql, parameters); });
     ASSERT_TRUE(changed) << changed.error().describe();
     ASSERT_GT(*changed, 0);
   }
@@ -65,8 +63,7 @@ class AuditLogTest : public ::testing::TestWithParam<store::Dialect> {
   std::unique_ptr<AuditLog> log_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, AuditLogTest,
-                         ::testing::Values(store::Dialect::sqlite, store::Dialect::postgresql),
+INSTANTIATE_TEST_SUITE_P(Engines, AuditLogTest, ::testing::Values(store::Dialect::sqlite, store::Dialect::postgresql),
                          store::engine_name);
 
 TEST_P(AuditLogTest, keeps_every_field) {
@@ -96,11 +93,10 @@ TEST_P(AuditLogTest, keeps_every_field) {
 
 TEST_P(AuditLogTest, numbers_entries_without_gaps_also_after_a_rollback) {
   add(1);
-  const Result<void> rolled_back =
-      database_->write([&](store::Transaction& transaction) -> Result<void> {
-        BERTH_CHECK(log_->append(transaction, origin(), entry("instance.stop")));
-        return Error(ErrorCode::conflict, "test.no", {"否", "no"});
-      });
+  const Result<void> rolled_back = database_->write([&](store::Transaction& transaction) -> Result<void> {
+    BERTH_CHECK(log_->append(transaction, origin(), entry("instance.stop")));
+    return Error(ErrorCode::conflict, "test.no", {"否", "no"});
+  });
   EXPECT_FALSE(rolled_back);
   add(1);
   const Page page = list({});
@@ -126,8 +122,7 @@ TEST_P(AuditLogTest, keeps_one_chain_of_many_writers) {
     std::vector<std::jthread> threads;
     for (int thread = 0; thread < 6; ++thread) {
       threads.emplace_back([&] {
-        for (int index = 0; index < 20; ++index)
-          EXPECT_TRUE(log_->append(origin(), entry("instance.start")));
+        for (int index = 0; index < 20; ++index) EXPECT_TRUE(log_->append(origin(), entry("instance.start")));
       });
     }
   }
@@ -212,10 +207,9 @@ TEST_P(AuditLogTest, finds_a_change_of_any_column) {
     return transaction.execute("CREATE TABLE untouched AS SELECT * FROM audit_log");
   }));
   for (const char* change :
-       {"id = 'x'", "at = at + 1", "user_id = 8", "actor = 'mallory'", "address = ''",
-        "contract = 'cli'", "request_id = 'other'", "action = 'instance.stop'",
-        "resource_type = 'user'", "resource_id = 'web-2'", "outcome = 'failure'",
-        "outcome = 'other'", "details = '{\"a\":1}'", "hash = ''"}) {
+       {"id = 'x'", "at = at + 1", "user_id = 8", "actor = 'mallory'", "address = ''", "contract = 'cli'",
+        "request_id = 'other'", "action = 'instance.stop'", "resource_type = 'user'", "resource_id = 'web-2'",
+        "outcome = 'failure'", "outcome = 'other'", "details = '{\"a\":1}'", "hash = ''"}) {
     SCOPED_TRACE(change);
     tamper(std::string("UPDATE audit_log SET ") + change + " WHERE sequence = 2");
     const Verification verification = verify();
@@ -244,8 +238,7 @@ TEST_P(AuditLogTest, finds_a_removed_entry_whose_gap_was_closed) {
   add(4);
   tamper("DELETE FROM audit_log WHERE sequence = 2");
   for (const char* sequence : {"3", "4"}) {
-    tamper(std::string("UPDATE audit_log SET sequence = sequence - 1 WHERE sequence = ") +
-           sequence);
+    tamper(std::string("UPDATE audit_log SET sequence = sequence - 1 WHERE sequence = ") + sequence);
   }
   EXPECT_EQ(verify().first_broken, 2);
 }
@@ -287,8 +280,7 @@ TEST_P(AuditLogTest, finds_a_log_that_was_cut_off) {
 TEST_P(AuditLogTest, finds_a_log_cut_off_whose_head_was_set_back) {
   add(5);
   tamper("DELETE FROM audit_log WHERE sequence > 3");
-  tamper(
-      "UPDATE audit_head SET sequence = 3, hash = (SELECT hash FROM audit_log WHERE sequence = 3)");
+  tamper("UPDATE audit_head SET sequence = 3, hash = (SELECT hash FROM audit_log WHERE sequence = 3)");
   EXPECT_FALSE(verify().intact);
   tamper("UPDATE audit_head SET seal = ''");
   EXPECT_FALSE(verify().intact);

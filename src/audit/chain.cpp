@@ -16,17 +16,15 @@ class KeyedHash {
   // `purpose` keeps the two kinds of hash apart.
   KeyedHash(const Secret& key, std::string_view purpose) {
     const std::string_view bytes = key.reveal();
-    if (bytes.size() != crypto_generichash_KEYBYTES)
-      throw std::logic_error("the audit log's key has 32 bytes");
-    crypto_generichash_init(&state_, reinterpret_cast<const unsigned char*>(bytes.data()),
-                            bytes.size(), crypto_generichash_BYTES);
+    if (bytes.size() != crypto_generichash_KEYBYTES) throw std::logic_error("the audit log's key has 32 bytes");
+    crypto_generichash_init(&state_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                            crypto_generichash_BYTES);
     add(purpose);
   }
 
   KeyedHash& add(std::string_view field) {
     add_number(field.size());
-    crypto_generichash_update(&state_, reinterpret_cast<const unsigned char*>(field.data()),
-                              field.size());
+    crypto_generichash_update(&state_, reinterpret_cast<const unsigned char*>(field.data()), field.size());
     return *this;
   }
   KeyedHash& add(std::int64_t number) {

@@ -16,8 +16,8 @@ class SystemClock final : public Clock {
 };
 
 std::string format_fields(const std::tm& fields, std::string_view zone) {
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}", fields.tm_year + 1900, fields.tm_mon + 1,
-                     fields.tm_mday, fields.tm_hour, fields.tm_min, fields.tm_sec, zone);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}", fields.tm_year + 1900, fields.tm_mon + 1, fields.tm_mday,
+                     fields.tm_hour, fields.tm_min, fields.tm_sec, zone);
 }
 
 Error invalid_timestamp() {
@@ -51,11 +51,15 @@ Clock& system_clock() {
   return clock;
 }
 
-Timestamp ManualClock::now() const { return start_ + std::chrono::microseconds(passed_us_.load()); }
+Timestamp ManualClock::now() const {
+  return start_ + std::chrono::microseconds(passed_us_.load());
+}
 Instant ManualClock::instant() const {
   return Instant{} + std::chrono::hours(24) + std::chrono::microseconds(passed_us_.load());
 }
-void ManualClock::advance(std::chrono::microseconds by) { passed_us_ += by.count(); }
+void ManualClock::advance(std::chrono::microseconds by) {
+  passed_us_ += by.count();
+}
 
 std::string format_utc(Timestamp time) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();

@@ -18,8 +18,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 Timestamp at(int year, unsigned month, unsigned day, microseconds time = microseconds(0)) {
-  return Timestamp(std::chrono::sys_days(std::chrono::year(year) / static_cast<int>(month) /
-                                         static_cast<int>(day))) +
+  return Timestamp(std::chrono::sys_days(std::chrono::year(year) / static_cast<int>(month) / static_cast<int>(day))) +
          time;
 }
 

@@ -18,8 +18,8 @@ void ensure_sodium() {
 
 std::string encode_base64(std::string_view bytes, int variant) {
   std::string text(sodium_base64_ENCODED_LEN(bytes.size(), variant), '\0');
-  sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(bytes.data()),
-                    bytes.size(), variant);
+  sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                    variant);
   text.pop_back();
   return text;
 }
@@ -28,8 +28,8 @@ std::optional<std::string> decode_base64(std::string_view text, int variant) {
   std::string bytes(text.size(), '\0');
   std::size_t length = 0;
   const char* end = nullptr;
-  if (sodium_base642bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), text.data(),
-                        text.size(), nullptr, &length, &end, variant) != 0 ||
+  if (sodium_base642bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(), text.data(), text.size(), nullptr,
+                        &length, &end, variant) != 0 ||
       end != text.data() + text.size()) {
     return std::nullopt;
   }
@@ -76,7 +76,9 @@ std::string to_base64url(std::string_view bytes) {
 std::optional<std::string> from_base64url(std::string_view text) {
   return decode_base64(text, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
-std::string to_base64(std::string_view bytes) { return encode_base64(bytes, sodium_base64_VARIANT_ORIGINAL); }
+std::string to_base64(std::string_view bytes) {
+  return encode_base64(bytes, sodium_base64_VARIANT_ORIGINAL);
+}
 std::optional<std::string> from_base64(std::string_view text) {
   return decode_base64(text, sodium_base64_VARIANT_ORIGINAL);
 }

@@ -25,8 +25,7 @@ TEST(Hex, GoesBothWays) {
 }
 
 TEST(Hex, RefusesOddLengthsAndOtherCharacters) {
-  for (const std::string_view text :
-       {"0"sv, "000"sv, "0g"sv, "g0"sv, " 00"sv, "0x00"sv, "00 "sv, "0\0"sv})
+  for (const std::string_view text : {"0"sv, "000"sv, "0g"sv, "g0"sv, " 00"sv, "0x00"sv, "00 "sv, "0\0"sv})
     EXPECT_FALSE(from_hex(text)) << text;
 }
 
@@ -47,8 +46,8 @@ TEST(Base64, AgreesWithTheExamplesOfTheStandard) {
 }
 
 TEST(Base64, RefusesWhatIsNotCanonical) {
-  for (const std::string_view text : {"Zg", "Zg=", "Zg===", "Z", "Zh==", "Zm9v\n", " Zm9v",
-                                      "Zm9v====", "-_8=", "Zm9vZ", "Zg==Zg=="}) {
+  for (const std::string_view text :
+       {"Zg", "Zg=", "Zg===", "Z", "Zh==", "Zm9v\n", " Zm9v", "Zm9v====", "-_8=", "Zm9vZ", "Zg==Zg=="}) {
     EXPECT_FALSE(from_base64(text)) << text;
   }
 }
@@ -64,8 +63,7 @@ TEST(Base64Url, HasItsOwnAlphabetAndNoPadding) {
 }
 
 TEST(Base64Url, RefusesPaddingOtherAlphabetsAndStrayBits) {
-  for (const std::string_view text :
-       {"Zg=="sv, "+/8"sv, "Z"sv, "Zh"sv, "Zm9v\n"sv, " Zm9v"sv, "Zm9vZ"sv, "Zm\0v"sv})
+  for (const std::string_view text : {"Zg=="sv, "+/8"sv, "Z"sv, "Zh"sv, "Zm9v\n"sv, " Zm9v"sv, "Zm9vZ"sv, "Zm\0v"sv})
     EXPECT_FALSE(from_base64url(text)) << text;
 }
 
@@ -90,19 +88,17 @@ TEST(Uuid, RandomOnesAreVersionFourAndDistinct) {
 TEST(Uuid, HasExactlyOneForm) {
   EXPECT_TRUE(is_uuid("0f8fad5b-d9cb-469f-a165-70867728950e"));
   EXPECT_TRUE(is_uuid("0F8FAD5B-D9CB-469F-A165-70867728950E"));
-  for (const std::string_view text :
-       {"", "0f8fad5bd9cb469fa16570867728950e", "0f8fad5b-d9cb-469f-a165-70867728950",
-        "0f8fad5b-d9cb-469f-a165-70867728950e0", "0f8fad5b-d9cb-469f-a165-70867728950g",
-        "{f8fad5b-d9cb-469f-a165-70867728950}", "0f8fad5b+d9cb-469f-a165-70867728950e",
-        "0f8fad5-bd9cb-469f-a165-70867728950e"}) {
+  for (const std::string_view text : {"", "0f8fad5bd9cb469fa16570867728950e", "0f8fad5b-d9cb-469f-a165-70867728950",
+                                      "0f8fad5b-d9cb-469f-a165-70867728950e0", "0f8fad5b-d9cb-469f-a165-70867728950g",
+                                      "{f8fad5b-d9cb-469f-a165-70867728950}", "0f8fad5b+d9cb-469f-a165-70867728950e",
+                                      "0f8fad5-bd9cb-469f-a165-70867728950e"}) {
     EXPECT_FALSE(is_uuid(text)) << text;
   }
 }
 
 TEST(Utf8, TakesEveryWellFormedSequence) {
-  for (const std::string_view text :
-       {""sv, "ascii"sv, "\0"sv, "\x7f"sv, "\u0080"sv, "\u07ff"sv, "\u0800"sv, "\ud7ff"sv,
-        "\ue000"sv, "\uffff"sv, "\U00010000"sv, "\U0010ffff"sv, "实例 é 😀"sv}) {
+  for (const std::string_view text : {""sv, "ascii"sv, "\0"sv, "\x7f"sv, "\u0080"sv, "\u07ff"sv, "\u0800"sv, "\ud7ff"sv,
+                                      "\ue000"sv, "\uffff"sv, "\U00010000"sv, "\U0010ffff"sv, "实例 é 😀"sv}) {
     EXPECT_TRUE(is_utf8(text)) << text;
   }
 }

@@ -6,23 +6,40 @@ namespace berth {
 
 std::string_view name(ErrorCode code) {
   switch (code) {
-    case ErrorCode::invalid_argument: return "invalid_argument";
-    case ErrorCode::unauthenticated: return "unauthenticated";
-    case ErrorCode::permission_denied: return "permission_denied";
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::already_exists: return "already_exists";
-    case ErrorCode::conflict: return "conflict";
-    case ErrorCode::too_large: return "too_large";
-    case ErrorCode::unsupported_media: return "unsupported_media";
-    case ErrorCode::method_not_allowed: return "method_not_allowed";
-    case ErrorCode::malformed: return "malformed";
-    case ErrorCode::rate_limited: return "rate_limited";
-    case ErrorCode::cancelled: return "cancelled";
-    case ErrorCode::deadline_exceeded: return "deadline_exceeded";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::exhausted: return "exhausted";
-    case ErrorCode::internal: return "internal";
+    case ErrorCode::invalid_argument:
+      return "invalid_argument";
+    case ErrorCode::unauthenticated:
+      return "unauthenticated";
+    case ErrorCode::permission_denied:
+      return "permission_denied";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::already_exists:
+      return "already_exists";
+    case ErrorCode::conflict:
+      return "conflict";
+    case ErrorCode::too_large:
+      return "too_large";
+    case ErrorCode::unsupported_media:
+      return "unsupported_media";
+    case ErrorCode::method_not_allowed:
+      return "method_not_allowed";
+    case ErrorCode::malformed:
+      return "malformed";
+    case ErrorCode::rate_limited:
+      return "rate_limited";
+    case ErrorCode::cancelled:
+      return "cancelled";
+    case ErrorCode::deadline_exceeded:
+      return "deadline_exceeded";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::exhausted:
+      return "exhausted";
+    case ErrorCode::internal:
+      return "internal";
   }
   return "internal";
 }

@@ -54,11 +54,16 @@ std::shared_ptr<spdlog::logger> shared_logger(Format& format) {
 
 std::string_view level_name(Level level) {
   switch (level) {
-    case Level::debug: return "debug";
-    case Level::info: return "info";
-    case Level::warning: return "warning";
-    case Level::error: return "error";
-    case Level::off: return "off";
+    case Level::debug:
+      return "debug";
+    case Level::info:
+      return "info";
+    case Level::warning:
+      return "warning";
+    case Level::error:
+      return "error";
+    case Level::off:
+      return "off";
   }
   return "off";
 }
@@ -82,7 +87,8 @@ void append_json_string(std::string& out, std::string_view text) {
 /// Readers of the log may refuse it as a whole for one byte that is no UTF-8.
 std::string valid_utf8(std::string text) {
   if (!is_utf8(text)) {
-    std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
   }
   return text;
 }
@@ -134,7 +140,9 @@ void flush() {
   shared_logger(format)->flush();
 }
 
-bool enabled(Level level) { return level >= threshold.load(std::memory_order_relaxed); }
+bool enabled(Level level) {
+  return level >= threshold.load(std::memory_order_relaxed);
+}
 
 void write(Level level, std::string_view part, std::string_view message) {
   if (!enabled(level)) return;

@@ -10,9 +10,8 @@ constexpr std::string_view kRedacted = "[redacted]";
 
 /// What names a secret, in lower case, at the end of a name ("root_password", "X-API-Key").
 constexpr std::array<std::string_view, 16> kSecretNames = {
-    "password",      "passwd",       "passphrase", "pwd",         "secret",      "token",
-    "api_key",       "api-key",      "apikey",     "private_key", "private-key", "privatekey",
-    "preshared_key", "presharedkey", "otp",        "psk"};
+    "password", "passwd",      "passphrase",  "pwd",        "secret",        "token",        "api_key", "api-key",
+    "apikey",   "private_key", "private-key", "privatekey", "preshared_key", "presharedkey", "otp",     "psk"};
 /// Names of headers of which the whole line is secret.
 constexpr std::array<std::string_view, 2> kSecretHeaders = {"authorization", "cookie"};
 
@@ -26,33 +25,27 @@ bool is_line_end(char c) {
   return c == '\n' || c == '\r';
 }
 bool ends_value(char c) {
-  return c == ' ' || c == '\t' || is_line_end(c) ||
-         std::string_view("\"',&;})]<>").find(c) != std::string_view::npos;
+  return c == ' ' || c == '\t' || is_line_end(c) || std::string_view("\"',&;})]<>").find(c) != std::string_view::npos;
 }
 
 /// Walks over a message once and copies it, leaving out what is secret.
 class Redaction {
  public:
   explicit Redaction(std::string_view message) : text_(message), lower_(message) {
-    std::transform(lower_.begin(), lower_.end(), lower_.begin(), [](char c) {
-      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
+    std::transform(lower_.begin(), lower_.end(), lower_.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
     out_.reserve(message.size());
   }
 
   std::string run() {
     while (at_ < text_.size()) {
-      if (!(hide_private_key() || hide_user_info() || hide_bearer() || hide_shaped() ||
-            hide_named()))
-        keep(1);
+      if (!(hide_private_key() || hide_user_info() || hide_bearer() || hide_shaped() || hide_named())) keep(1);
     }
     return std::move(out_);
   }
 
  private:
-  bool follows(std::string_view word) const {
-    return std::string_view(lower_).substr(at_).starts_with(word);
-  }
+  bool follows(std::string_view word) const { return std::string_view(lower_).substr(at_).starts_with(word); }
   bool begins_word() const { return at_ == 0 || !is_word(text_[at_ - 1]); }
   void keep(std::size_t count) {
     out_.append(text_.substr(at_, count));
@@ -72,8 +65,7 @@ class Redaction {
   bool hide_private_key() {
     if (!follows("-----begin ")) return false;
     const std::size_t head = lower_.find("-----", at_ + 11);
-    if (head == std::string::npos ||
-        lower_.substr(at_, head - at_).find("private key") == std::string::npos)
+    if (head == std::string::npos || lower_.substr(at_, head - at_).find("private key") == std::string::npos)
       return false;
     keep(head + 5 - at_);
     const std::size_t end = lower_.find("-----end ", at_);
@@ -85,8 +77,7 @@ class Redaction {
   bool hide_user_info() {
     if (!follows("://")) return false;
     const std::size_t begin = at_ + 3;
-    const std::size_t end =
-        find_end(begin, [](char c) { return c == '/' || c == '?' || c == '#' || ends_value(c); });
+    const std::size_t end = find_end(begin, [](char c) { return c == '/' || c == '?' || c == '#' || ends_value(c); });
     const std::string_view authority = text_.substr(begin, end - begin);
     const std::size_t host = authority.rfind('@');
     const std::size_t colon = authority.find(':');
@@ -107,16 +98,14 @@ class Redaction {
   bool hide_shaped() {
     if (!begins_word()) return false;
     if (text_.substr(at_).starts_with("eyJ")) {
-      const std::size_t end =
-          find_end(at_, [](char c) { return !is_word(c) && c != '-' && c != '.'; });
+      const std::size_t end = find_end(at_, [](char c) { return !is_word(c) && c != '-' && c != '.'; });
       const std::string_view token = text_.substr(at_, end - at_);
       if (token.size() < 24 || std::count(token.begin(), token.end(), '.') < 2) return false;
       hide_until(end);
       return true;
     }
     constexpr std::size_t kPrefix = 15;  // "berth_", eight digits, '_': it only names the key
-    if (!follows("berth_") || text_.size() < at_ + kPrefix || text_[at_ + kPrefix - 1] != '_')
-      return false;
+    if (!follows("berth_") || text_.size() < at_ + kPrefix || text_[at_ + kPrefix - 1] != '_') return false;
     const std::size_t end = find_end(at_ + kPrefix, [](char c) { return !is_word(c); });
     if (end - at_ < kPrefix + 16) return false;
     keep(kPrefix);
@@ -139,8 +128,7 @@ class Redaction {
     next = skip(next + 1, " ");
     const std::size_t open = next;
     next = skip(next, "\\");
-    const char quote =
-        next < text_.size() && (text_[next] == '"' || text_[next] == '\'') ? text_[next] : '\0';
+    const char quote = next < text_.size() && (text_[next] == '"' || text_[next] == '\'') ? text_[next] : '\0';
     if (quote != '\0') {
       keep(next + 1 - at_);
       hide_until(find_closing(at_, quote, next > open));

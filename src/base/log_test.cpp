@@ -25,9 +25,7 @@ class LogFile : public ::testing::Test {
     flush();
     return folder_.read("log");
   }
-  void TearDown() override {
-    configure({.level = Level::warning, .format = Format::text, .file = ""});
-  }
+  void TearDown() override { configure({.level = Level::warning, .format = Format::text, .file = ""}); }
 
   berth::testing::TemporaryFolder folder_;
 };
@@ -45,22 +43,18 @@ TEST(Redact, HidesSecretsInEveryForm) {
       {R"({"username":"me","password":"hunter2"})", R"({"username":"me","password":"[redacted]"})"},
       {R"({"password": "hun\"ter2", "x": 1})", R"({"password": "[redacted]", "x": 1})"},
       {R"({"root_password" : "p w, d"})", R"({"root_password" : "[redacted]"})"},
-      {R"({"access_token":"a","refresh_token":"b"})",
-       R"({"access_token":"[redacted]","refresh_token":"[redacted]"})"},
-      {R"("body":"{\"password\":\"hunter2\",\"x\":1}")",
-       R"("body":"{\"password\":\"[redacted]\",\"x\":1}")"},
+      {R"({"access_token":"a","refresh_token":"b"})", R"({"access_token":"[redacted]","refresh_token":"[redacted]"})"},
+      {R"("body":"{\"password\":\"hunter2\",\"x\":1}")", R"("body":"{\"password\":\"[redacted]\",\"x\":1}")"},
       {"{'password': 'hunter2'}", "{'password': '[redacted]'}"},
       {"PASSWORD = hunter2", "PASSWORD = [redacted]"},
       {"passwd:hunter2;", "passwd:[redacted];"},
       {"PrivateKey = aGVsbG8=\nAddress = x", "PrivateKey = [redacted]\nAddress = x"},
       {R"("private_key":"k","preshared_key":"l","otp":"123456")",
        R"("private_key":"[redacted]","preshared_key":"[redacted]","otp":"[redacted]")"},
-      {"client_secret=s api_key=k apikey=l",
-       "client_secret=[redacted] api_key=[redacted] apikey=[redacted]"},
+      {"client_secret=s api_key=k apikey=l", "client_secret=[redacted] api_key=[redacted] apikey=[redacted]"},
       {"postgresql://berth:hunter2@db:5432/x", "postgresql://berth:[redacted]@db:5432/x"},
       {"https://me:p@ss@host/", "https://me:[redacted]@host/"},
-      {"key berth_0123abcd_0123456789abcdef0123456789abcdef refused",
-       "key berth_0123abcd_[redacted] refused"},
+      {"key berth_0123abcd_0123456789abcdef0123456789abcdef refused", "key berth_0123abcd_[redacted] refused"},
       {"sent eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl.", "sent [redacted]"},
       {"-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\nrest",
        "-----BEGIN PRIVATE KEY-----[redacted]-----END PRIVATE KEY-----\nrest"},
@@ -71,30 +65,29 @@ TEST(Redact, HidesSecretsInEveryForm) {
 }
 
 TEST(Redact, LeavesEverythingElseAlone) {
-  for (const std::string_view message :
-       {"",
-        "instance test1 started",
-        "the token expired",
-        "password",
-        "password=",
-        "password: ",
-        "passwords do not match",
-        "token_type=bearer",
-        "password_file=/etc/berth/password",
-        "http://localhost:8000/api/instances",
-        "a://b",
-        "user@host",
-        "https://host/?mail=a@b",
-        "eyJ",
-        "eyJust a word",
-        "berth_http_requests_total 5",
-        "{\"otp\":\"\"}",
-        "日志 密码",
-        "-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----",
-        "bearer",
-        "\\",
-        "secret\\",
-        "token\""}) {
+  for (const std::string_view message : {"",
+                                         "instance test1 started",
+                                         "the token expired",
+                                         "password",
+                                         "password=",
+                                         "password: ",
+                                         "passwords do not match",
+                                         "token_type=bearer",
+                                         "password_file=/etc/berth/password",
+                                         "http://localhost:8000/api/instances",
+                                         "a://b",
+                                         "user@host",
+                                         "https://host/?mail=a@b",
+                                         "eyJ",
+                                         "eyJust a word",
+                                         "berth_http_requests_total 5",
+                                         "{\"otp\":\"\"}",
+                                         "日志 密码",
+                                         "-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----",
+                                         "bearer",
+                                         "\\",
+                                         "secret\\",
+                                         "token\""}) {
     EXPECT_EQ(redact(message), message);
   }
 }
@@ -154,9 +147,8 @@ TEST_F(LogFile, WritesJsonWhenAsked) {
   debug("store", "said \"no\"\n\x01 {}", "实例");
   const std::string text = content();
   EXPECT_TRUE(text.starts_with(R"({"time":"20)")) << text;
-  EXPECT_TRUE(
-      text.ends_with(R"(,"level":"debug","part":"store","message":"said \"no\"\u000a\u0001 实例"})"
-                     "\n"))
+  EXPECT_TRUE(text.ends_with(R"(,"level":"debug","part":"store","message":"said \"no\"\u000a\u0001 实例"})"
+                             "\n"))
       << text;
 }
 
@@ -186,19 +178,16 @@ TEST_F(LogFile, ThreadsWriteWholeLines) {
     std::vector<std::jthread> threads;
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([t] {
-        for (int i = 0; i < 200; ++i)
-          info("x", "{}{}", t, std::string(100, static_cast<char>('a' + t)));
+        for (int i = 0; i < 200; ++i) info("x", "{}{}", t, std::string(100, static_cast<char>('a' + t)));
       });
     }
   }
   const std::string text = content();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 800);
   for (int t = 0; t < 4; ++t) {
-    const std::string line =
-        std::to_string(t) + std::string(100, static_cast<char>('a' + t)) + "\n";
+    const std::string line = std::to_string(t) + std::string(100, static_cast<char>('a' + t)) + "\n";
     std::size_t found = 0;
-    for (std::size_t at = text.find(line); at != std::string::npos; at = text.find(line, at + 1))
-      ++found;
+    for (std::size_t at = text.find(line); at != std::string::npos; at = text.find(line, at + 1)) ++found;
     EXPECT_EQ(found, 200U);
   }
 }

@@ -44,16 +44,16 @@ struct IsResult<Result<T>> : std::true_type {};
 
 /// Evaluates a Result expression: yields its value, or returns its error from the enclosing function.
 /// A GNU statement expression; g++ 12 crashes on it inside coroutines, so there check by hand.
-#define BERTH_TRY(...)                                                             \
-  __extension__({                                                                  \
-    auto berth_try_result = (__VA_ARGS__);                                         \
+#define BERTH_TRY(...)                                                                 \
+  __extension__({                                                                      \
+    auto berth_try_result = (__VA_ARGS__);                                             \
     if (!berth_try_result) return ::berth::Error(std::move(berth_try_result).error()); \
-    std::move(*berth_try_result);                                                  \
+    std::move(*berth_try_result);                                                      \
   })
 
 /// The same for a Result<void>.
-#define BERTH_CHECK(...)                                                           \
-  do {                                                                             \
-    auto berth_check_result = (__VA_ARGS__);                                       \
+#define BERTH_CHECK(...)                                                                   \
+  do {                                                                                     \
+    auto berth_check_result = (__VA_ARGS__);                                               \
     if (!berth_check_result) return ::berth::Error(std::move(berth_check_result).error()); \
   } while (false)

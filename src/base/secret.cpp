@@ -34,8 +34,12 @@ void wipe(std::string& text) {
   text.clear();
 }
 
-Secret::Secret(std::string value) : value_(std::move(value)) { wipe(value); }
-Secret::Secret(Secret&& other) noexcept : value_(std::move(other.value_)) { wipe(other.value_); }
+Secret::Secret(std::string value) : value_(std::move(value)) {
+  wipe(value);
+}
+Secret::Secret(Secret&& other) noexcept : value_(std::move(other.value_)) {
+  wipe(other.value_);
+}
 Secret::Secret(const Secret& other) = default;
 
 Secret& Secret::operator=(Secret&& other) noexcept {
@@ -55,7 +59,9 @@ Secret& Secret::operator=(const Secret& other) {
   return *this;
 }
 
-Secret::~Secret() { wipe(value_); }
+Secret::~Secret() {
+  wipe(value_);
+}
 
 bool Secret::matches(std::string_view other) const {
   return value_.size() == other.size() && sodium_memcmp(value_.data(), other.data(), other.size()) == 0;
@@ -69,12 +75,11 @@ Result<Secret> read_secret_file(const std::string& path) {
   // Without O_NONBLOCK a pipe under that name would hold up the start.
   const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (file.descriptor < 0) return unreadable(std::strerror(errno));
-  struct stat status{};
+  struct stat status {};
   if (::fstat(file.descriptor, &status) != 0) return unreadable(std::strerror(errno));
   if (!S_ISREG(status.st_mode)) return unreadable("not a regular file");
   if ((status.st_mode & 077) != 0) {
-    return Error(ErrorCode::conflict, "secret.mode",
-                 {"密钥文件的权限必须是 0600", "A secret file must have mode 0600"})
+    return Error(ErrorCode::conflict, "secret.mode", {"密钥文件的权限必须是 0600", "A secret file must have mode 0600"})
         .with_detail(fmt::format("{}: mode {:04o}", path, status.st_mode & 07777));
   }
   std::string content(kLongestSecret + 1, '\0');

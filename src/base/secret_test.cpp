@@ -17,8 +17,7 @@ constexpr std::string_view kShort = "hunter2";
 const std::string kLong(100, 's');
 
 /// Writes a file of that mode and returns its path.
-std::string secret_file(const testing::TemporaryFolder& folder, std::string_view content,
-                        mode_t mode = 0600) {
+std::string secret_file(const testing::TemporaryFolder& folder, std::string_view content, mode_t mode = 0600) {
   const std::string path = folder.write("secret", content);
   EXPECT_EQ(::chmod(path.c_str(), mode), 0);
   return path;
@@ -119,8 +118,7 @@ TEST(SecretFile, MustBeARegularFile) {
   const testing::TemporaryFolder folder;
   const std::string pipe = folder / "pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  for (const std::string& path :
-       {folder / "missing", pipe, folder.path().string(), std::string("/dev/null")}) {
+  for (const std::string& path : {folder / "missing", pipe, folder.path().string(), std::string("/dev/null")}) {
     const auto secret = read_secret_file(path);
     ASSERT_FALSE(secret) << path;
     EXPECT_EQ(secret.error().code(), ErrorCode::unavailable);
@@ -130,8 +128,7 @@ TEST(SecretFile, MustBeARegularFile) {
 
 TEST(SecretFile, TooLongIsRefusedRatherThanCut) {
   const testing::TemporaryFolder folder;
-  EXPECT_EQ(read_secret_file(secret_file(folder, std::string(65536, 'x')))->reveal().size(),
-            65536U);
+  EXPECT_EQ(read_secret_file(secret_file(folder, std::string(65536, 'x')))->reveal().size(), 65536U);
   EXPECT_FALSE(read_secret_file(secret_file(folder, std::string(65537, 'x'))));
 }
 

@@ -19,8 +19,7 @@ class Signal {
    public:
     Subscription() = default;
     Subscription(Signal* signal, std::uint64_t key) : signal_(signal), key_(key) {}
-    Subscription(Subscription&& other) noexcept
-        : signal_(std::exchange(other.signal_, nullptr)), key_(other.key_) {}
+    Subscription(Subscription&& other) noexcept : signal_(std::exchange(other.signal_, nullptr)), key_(other.key_) {}
     Subscription& operator=(Subscription&& other) noexcept {
       if (this != &other) {
         reset();

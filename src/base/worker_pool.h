@@ -15,9 +15,9 @@ namespace berth {
 class WorkerPool {
  public:
   struct Settings {
-    std::string name;              ///< shown as the threads' name, at most 15 bytes
-    std::size_t threads = 4;       ///< at least 1
-    std::size_t queue_limit = 256; ///< waiting tasks beyond which `submit` refuses
+    std::string name;               ///< shown as the threads' name, at most 15 bytes
+    std::size_t threads = 4;        ///< at least 1
+    std::size_t queue_limit = 256;  ///< waiting tasks beyond which `submit` refuses
   };
   struct Usage {
     std::size_t threads;

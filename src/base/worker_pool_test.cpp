@@ -125,8 +125,7 @@ TEST(WorkerPool, DestructionFinishesWhatRunsAndDropsWhatWaits) {
   std::atomic<int> ran{0};
   auto held = std::make_shared<int>(0);
   {
-    auto pool = std::make_unique<WorkerPool>(
-        WorkerPool::Settings{.name = "test", .threads = 1, .queue_limit = 10});
+    auto pool = std::make_unique<WorkerPool>(WorkerPool::Settings{.name = "test", .threads = 1, .queue_limit = 10});
     ASSERT_TRUE(pool->submit([&] {
       gate.pass();
       finished = true;
@@ -156,12 +155,10 @@ TEST(WorkerPool, ADroppedTaskMayAskThePoolAsItGoes) {
   };
   Gate gate;
   bool refused = false;
-  auto pool = std::make_unique<WorkerPool>(
-      WorkerPool::Settings{.name = "test", .threads = 1, .queue_limit = 10});
+  auto pool = std::make_unique<WorkerPool>(WorkerPool::Settings{.name = "test", .threads = 1, .queue_limit = 10});
   ASSERT_TRUE(pool->submit([&] { gate.pass(); }));
   ASSERT_TRUE(eventually([&] { return pool->usage().busy == 1; }));
-  ASSERT_TRUE(
-      pool->submit([asks = std::unique_ptr<Asks>(new Asks{pool.get(), &gate, &refused})] {}));
+  ASSERT_TRUE(pool->submit([asks = std::unique_ptr<Asks>(new Asks{pool.get(), &gate, &refused})] {}));
   pool.reset();
   EXPECT_TRUE(refused);
 }
@@ -171,8 +168,7 @@ TEST(WorkerPool, TasksMaySubmitTasks) {
   std::atomic<int> ran{0};
   std::function<void(int)> spread = [&](int depth) {
     ++ran;
-    for (int i = 0; depth > 0 && i < 2; ++i)
-      EXPECT_TRUE(pool.submit([&spread, depth] { spread(depth - 1); }));
+    for (int i = 0; depth > 0 && i < 2; ++i) EXPECT_TRUE(pool.submit([&spread, depth] { spread(depth - 1); }));
   };
   ASSERT_TRUE(pool.submit([&] { spread(3); }));
   EXPECT_TRUE(eventually([&] { return ran == 15; }));
@@ -181,8 +177,7 @@ TEST(WorkerPool, TasksMaySubmitTasks) {
 TEST(WorkerPool, NamesItsThreadsWithinTheSystemsLimit) {
   WorkerPool pool({.name = "a-very-long-name-indeed", .threads = 1, .queue_limit = 1});
   std::array<char, 32> name{};
-  ASSERT_TRUE(
-      pool.submit([&] { ::pthread_getname_np(::pthread_self(), name.data(), name.size()); }));
+  ASSERT_TRUE(pool.submit([&] { ::pthread_getname_np(::pthread_self(), name.data(), name.size()); }));
   pool.drain();
   EXPECT_STREQ(name.data(), "a-very-long-nam");
 }

@@ -54,8 +54,7 @@ std::optional<std::uint16_t> port(std::string_view word) {
 /// Whether the first five words are the form rather than prose.
 bool has_form(const Words& words) {
   if (words.count < kWords) return false;
-  const auto digits = static_cast<int>(all_digits(words.word[1])) +
-                      static_cast<int>(all_digits(words.word[3])) +
+  const auto digits = static_cast<int>(all_digits(words.word[1])) + static_cast<int>(all_digits(words.word[3])) +
                       static_cast<int>(all_digits(words.word[4]));
   // Words behind the form make prose likelier, so that all three ports must then be numbers.
   return words.count == kWords ? digits > 0 : digits == 3;
@@ -109,8 +108,7 @@ Result<std::string> make_description(const AccessWish& wish) {
                        "The password is one word of 1 to 128 bytes without white space"}});
   }
   if (!errors.empty()) {
-    return Error(ErrorCode::invalid_argument, "instance.access",
-                 {"访问信息无效", "The access details are not valid"})
+    return Error(ErrorCode::invalid_argument, "instance.access", {"访问信息无效", "The access details are not valid"})
         .with_fields(std::move(errors));
   }
   return fmt::format("{} {} {} {} {}", wish.name, wish.ssh_port, password, wish.nat_first, wish.nat_last);

@@ -23,13 +23,13 @@ struct Capabilities {
   bool console = false;
   bool limits = false;
   bool rename = false;
-  bool events = false;           ///< `watch` reports changes made outside
+  bool events = false;  ///< `watch` reports changes made outside
 };
 
 struct EngineInfo {
-  std::string product;           ///< "LXD", "Incus", "Docker"
+  std::string product;  ///< "LXD", "Incus", "Docker"
   std::string version;
-  std::string host;              ///< the engine's own name of its machine
+  std::string host;  ///< the engine's own name of its machine
   Capabilities capabilities;
 };
 
@@ -37,7 +37,7 @@ struct EngineInfo {
 struct EngineEvent {
   enum class Kind { changed, removed, renamed } kind = Kind::changed;
   std::string instance;
-  std::string new_name;          ///< for `renamed`
+  std::string new_name;  ///< for `renamed`
 };
 
 /// Receives an engine's events. Calls come from one thread of the driver's and must not block.
@@ -159,9 +159,9 @@ class TerminalOutput {
 };
 
 struct ExecRequest {
-  std::vector<std::string> command;            ///< argv; never passed through a shell of ours
+  std::vector<std::string> command;  ///< argv; never passed through a shell of ours
   std::map<std::string, std::string> environment;
-  std::string working_directory;               ///< "" for the engine's default
+  std::string working_directory;  ///< "" for the engine's default
   std::optional<std::uint32_t> user_id;
   TerminalSize size;
 };
@@ -170,7 +170,7 @@ struct ExecOutcome {
   int exit_code = 0;
   std::string standard_output;
   std::string standard_error;
-  bool truncated = false;                      ///< output beyond 1 MiB was dropped
+  bool truncated = false;  ///< output beyond 1 MiB was dropped
 };
 
 class TerminalAbility {

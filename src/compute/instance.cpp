@@ -10,8 +10,12 @@
 namespace berth::compute {
 namespace {
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 Error refused(std::string_view reason, std::string field, Text message) {
   Text for_field = message;
@@ -30,14 +34,22 @@ void check_bytes(const std::optional<std::uint64_t>& value, std::uint64_t least,
 
 std::string_view name(Status status) {
   switch (status) {
-    case Status::running: return "running";
-    case Status::stopped: return "stopped";
-    case Status::frozen: return "frozen";
-    case Status::starting: return "starting";
-    case Status::stopping: return "stopping";
-    case Status::restarting: return "restarting";
-    case Status::error: return "error";
-    case Status::unresponsive: return "unresponsive";
+    case Status::running:
+      return "running";
+    case Status::stopped:
+      return "stopped";
+    case Status::frozen:
+      return "frozen";
+    case Status::starting:
+      return "starting";
+    case Status::stopping:
+      return "stopping";
+    case Status::restarting:
+      return "restarting";
+    case Status::error:
+      return "error";
+    case Status::unresponsive:
+      return "unresponsive";
   }
   return "error";
 }
@@ -57,10 +69,9 @@ Result<void> check_instance_name(std::string_view name) {
 }
 
 Result<void> check_snapshot_name(std::string_view name) {
-  const bool fits = !name.empty() && name.size() <= 63 && (is_letter(name.front()) || is_digit(name.front())) &&
-                    std::ranges::all_of(name, [](char c) {
-                      return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '.';
-                    });
+  const bool fits =
+      !name.empty() && name.size() <= 63 && (is_letter(name.front()) || is_digit(name.front())) &&
+      std::ranges::all_of(name, [](char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '.'; });
   if (fits) return {};
   return refused("snapshot.name", "name",
                  {"快照名称必须由 1 到 63 个字母、数字、连字符、下划线或点组成，以字母或数字开头",
@@ -88,9 +99,9 @@ Result<void> check_description(std::string_view description) {
                       return (byte < 0x20 && c != '\t' && c != '\n') || byte == 0x7f;
                     });
   if (fits) return {};
-  return refused("instance.description", "description",
-                 {"描述不能超过 4096 字节，且不能包含控制字符",
-                  "A description has at most 4096 bytes and no control characters"});
+  return refused(
+      "instance.description", "description",
+      {"描述不能超过 4096 字节，且不能包含控制字符", "A description has at most 4096 bytes and no control characters"});
 }
 
 Error instance_not_found(std::string_view name) {
@@ -99,8 +110,7 @@ Error instance_not_found(std::string_view name) {
 }
 
 Error engine_unavailable() {
-  return Error(ErrorCode::unavailable, "engine.unavailable",
-               {"引擎不可用", "The engine is not available"});
+  return Error(ErrorCode::unavailable, "engine.unavailable", {"引擎不可用", "The engine is not available"});
 }
 
 }  // namespace berth::compute

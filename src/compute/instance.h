@@ -25,18 +25,18 @@ std::string_view name(InstanceType type);
 
 /// How much an instance may use. Nothing means no limit.
 struct InstanceLimits {
-  std::optional<double> cpus;                  ///< cores, above 0
+  std::optional<double> cpus;  ///< cores, above 0
   std::optional<std::uint64_t> memory_bytes;
-  std::optional<std::uint64_t> disk_bytes;     ///< of the root disk
+  std::optional<std::uint64_t> disk_bytes;  ///< of the root disk
   bool operator==(const InstanceLimits&) const = default;
 };
 
 /// Counters as the engine gives them, at one moment.
 struct InstanceCounters {
-  std::uint64_t cpu_ns = 0;                    ///< processor time used since start, all cores
+  std::uint64_t cpu_ns = 0;  ///< processor time used since start, all cores
   std::uint64_t memory_bytes = 0;
-  std::uint64_t disk_bytes = 0;                ///< 0 where the storage cannot tell
-  std::uint64_t network_received_bytes = 0;    ///< since start, without loopback
+  std::uint64_t disk_bytes = 0;              ///< 0 where the storage cannot tell
+  std::uint64_t network_received_bytes = 0;  ///< since start, without loopback
   std::uint64_t network_sent_bytes = 0;
   bool operator==(const InstanceCounters&) const = default;
 };
@@ -45,20 +45,20 @@ struct InstanceCounters {
 struct Instance {
   std::string name;
   Status status = Status::stopped;
-  std::string engine_status;                   ///< the engine's own word ("Running"), shown by lxd-panel
+  std::string engine_status;  ///< the engine's own word ("Running"), shown by lxd-panel
   InstanceType type = InstanceType::container;
-  std::optional<std::string> ipv4;             ///< first global address
+  std::optional<std::string> ipv4;  ///< first global address
   std::optional<std::string> ipv6;
   std::string architecture;
   Timestamp created_at;
   std::string description;
-  std::string image;                           ///< what it was made from, in words; may be empty
-  std::string owner;                           ///< UUID of the Berth user it belongs to; "" for nobody
+  std::string image;  ///< what it was made from, in words; may be empty
+  std::string owner;  ///< UUID of the Berth user it belongs to; "" for nobody
   InstanceLimits limits;
   std::uint32_t snapshots = 0;
   InstanceCounters counters;
-  double cpu_percent = 0;                      ///< 0 to 100 of its own allotment, over the last interval
-  Instant measured{};                          ///< when `counters` were read
+  double cpu_percent = 0;  ///< 0 to 100 of its own allotment, over the last interval
+  Instant measured{};      ///< when `counters` were read
   bool operator==(const Instance&) const = default;
 };
 
@@ -68,7 +68,7 @@ using InstancePointer = std::shared_ptr<const Instance>;
 struct InstanceSnapshot {
   std::string name;
   Timestamp created_at;
-  bool stateful = false;                       ///< holds the memory too
+  bool stateful = false;  ///< holds the memory too
   std::optional<Timestamp> expires_at;
   std::optional<std::uint64_t> size_bytes;
 };
@@ -90,11 +90,11 @@ struct Image {
 /// The complete wish for a new instance.
 struct NewInstance {
   std::string name;
-  std::string image;                           ///< alias or fingerprint
+  std::string image;  ///< alias or fingerprint
   InstanceType type = InstanceType::container;
   std::string description;
   InstanceLimits limits;
-  std::string owner;                           ///< UUID; "" for nobody
+  std::string owner;  ///< UUID; "" for nobody
   bool start = true;
 };
 

@@ -63,10 +63,8 @@ Result<operations::TicketPointer> InstanceService::create(const Viewer& viewer, 
                        .cpus = mentioned(instance.limits.cpus),
                        .memory_bytes = mentioned(instance.limits.memory_bytes),
                        .disk_bytes = mentioned(instance.limits.disk_bytes)};
-  AuditDetails details{.image = instance.image,
-                       .cpus = input.cpus,
-                       .memory_bytes = input.memory_bytes,
-                       .disk_bytes = input.disk_bytes};
+  AuditDetails details{
+      .image = instance.image, .cpus = input.cpus, .memory_bytes = input.memory_bytes, .disk_bytes = input.disk_bytes};
   if (!instance.description.empty()) {
     input.description_token = random_uuid();
     details.description = mask_password(instance.description);
@@ -119,10 +117,8 @@ Result<ActionOutcome> InstanceService::update(const Viewer& viewer, const std::s
   if (!wish.description && !wish.cpus && !wish.memory_bytes && !wish.disk_bytes) {
     return ActionOutcome{false, std::nullopt};
   }
-  OperationInput input{.name = name,
-                       .cpus = wish.cpus,
-                       .memory_bytes = wish.memory_bytes,
-                       .disk_bytes = wish.disk_bytes};
+  OperationInput input{
+      .name = name, .cpus = wish.cpus, .memory_bytes = wish.memory_bytes, .disk_bytes = wish.disk_bytes};
   AuditDetails details{.cpus = wish.cpus, .memory_bytes = wish.memory_bytes, .disk_bytes = wish.disk_bytes};
   if (wish.description) {
     input.description_token = random_uuid();

@@ -45,7 +45,6 @@ struct AuditDetails {
   std::optional<std::optional<std::string>> reason{};
 };
 BOOST_DESCRIBE_STRUCT(AuditDetails, (),
-                      (force, new_name, snapshot, image, description, cpus, memory_bytes, disk_bytes, command,
-                       reason))
+                      (force, new_name, snapshot, image, description, cpus, memory_bytes, disk_bytes, command, reason))
 
 }  // namespace berth::compute

@@ -13,9 +13,12 @@ namespace {
 
 std::string_view kind_of(LifecycleAction action) {
   switch (action) {
-    case LifecycleAction::start: return "instance.start";
-    case LifecycleAction::stop: return "instance.stop";
-    case LifecycleAction::restart: return "instance.restart";
+    case LifecycleAction::start:
+      return "instance.start";
+    case LifecycleAction::stop:
+      return "instance.stop";
+    case LifecycleAction::restart:
+      return "instance.restart";
   }
   return "instance.restart";
 }
@@ -59,9 +62,12 @@ Result<InstanceService::Begun> InstanceService::begin(const Viewer& viewer, Life
   change.input = json::to_json(input);
   change.work = work_on({name}, [this, action, name, grace](const EngineProgress& progress, Deadline deadline) {
     switch (action) {
-      case LifecycleAction::start: return engine_.start(name, progress, deadline);
-      case LifecycleAction::stop: return engine_.stop(name, grace, progress, deadline);
-      case LifecycleAction::restart: break;
+      case LifecycleAction::start:
+        return engine_.start(name, progress, deadline);
+      case LifecycleAction::stop:
+        return engine_.stop(name, grace, progress, deadline);
+      case LifecycleAction::restart:
+        break;
     }
     return engine_.restart(name, grace, progress, deadline);
   });
@@ -92,24 +98,22 @@ Result<ActionOutcome> InstanceService::remove(const Viewer& viewer, const std::s
   change.limit = settings_.lifecycle_limit;
   change.input = json::to_json(OperationInput{.name = name, .force = force});
   change.audit_details = json::to_json(AuditDetails{.force = force});
-  change.work =
-      work_on({name}, [this, name, force](const EngineProgress& progress, Deadline deadline) -> Result<void> {
-        if (force) {
-          auto stopped = engine_.stop(name, std::chrono::seconds(0), progress, deadline);
-          if (!stopped && stopped.error().code() != ErrorCode::not_found) return take_error(stopped);
-        }
-        auto removed = engine_.remove(name, progress, deadline);
-        if (!removed && removed.error().reason() == "instance.running") {
-          return running(name).with_detail(removed.error().detail());
-        }
-        return removed;
-      });
+  change.work = work_on({name}, [this, name, force](const EngineProgress& progress, Deadline deadline) -> Result<void> {
+    if (force) {
+      auto stopped = engine_.stop(name, std::chrono::seconds(0), progress, deadline);
+      if (!stopped && stopped.error().code() != ErrorCode::not_found) return take_error(stopped);
+    }
+    auto removed = engine_.remove(name, progress, deadline);
+    if (!removed && removed.error().reason() == "instance.running") {
+      return running(name).with_detail(removed.error().detail());
+    }
+    return removed;
+  });
   return carry_out(viewer, std::move(change));
 }
 
 Result<std::vector<InstanceService::BulkItem>> InstanceService::act(const Viewer& viewer, LifecycleAction action,
-                                                                    const std::vector<std::string>& names,
-                                                                    bool force) {
+                                                                    const std::vector<std::string>& names, bool force) {
   if (names.empty() || names.size() > settings_.bulk_limit) {
     const Text message{fmt::format("一次必须指定 1 到 {} 个实例", settings_.bulk_limit),
                        fmt::format("Name 1 to {} instances at a time", settings_.bulk_limit)};

@@ -12,10 +12,16 @@ namespace {
 using operations::State;
 using operations::Verdict;
 
-Verdict succeeded() { return {State::succeeded, "null", std::nullopt}; }
-Verdict ask_again() { return {State::running, "null", std::nullopt}; }
+Verdict succeeded() {
+  return {State::succeeded, "null", std::nullopt};
+}
+Verdict ask_again() {
+  return {State::running, "null", std::nullopt};
+}
 
-Verdict failed(const Error& error) { return {State::failed, "null", operations::to_failure(error)}; }
+Verdict failed(const Error& error) {
+  return {State::failed, "null", operations::to_failure(error)};
+}
 
 Verdict interrupted() {
   return failed(Error(ErrorCode::unavailable, "operation.interrupted",
@@ -23,7 +29,9 @@ Verdict interrupted() {
                        "The operation was interrupted before it was complete; check and try again"}));
 }
 
-Verdict done_if(bool done) { return done ? succeeded() : interrupted(); }
+Verdict done_if(bool done) {
+  return done ? succeeded() : interrupted();
+}
 
 bool no_answer(const Error& error) {
   return error.code() == ErrorCode::unavailable || error.code() == ErrorCode::deadline_exceeded;
@@ -53,8 +61,7 @@ Verdict judge_update(const OperationInput& input, const InstancePointer& found) 
   if (found == nullptr) return failed(instance_not_found(input.name));
   const bool tells = input.cpus || input.memory_bytes || input.disk_bytes;
   // A change of the description alone leaves nothing to compare with: repeating it is harmless.
-  return done_if(tells && met(input.cpus, found->limits.cpus) &&
-                 met(input.memory_bytes, found->limits.memory_bytes) &&
+  return done_if(tells && met(input.cpus, found->limits.cpus) && met(input.memory_bytes, found->limits.memory_bytes) &&
                  met(input.disk_bytes, found->limits.disk_bytes));
 }
 
@@ -81,8 +88,7 @@ Result<Verdict> InstanceService::judge(const operations::Operation& operation, I
   const auto input = BERTH_TRY(json::from_json<OperationInput>(operation.input));
   const std::string& kind = operation.kind;
   if (kind == "instance.create") return judge_create(operation, found);
-  if (kind == "instance.start" || kind == "instance.stop" || kind == "instance.restart" ||
-      kind == "instance.delete") {
+  if (kind == "instance.start" || kind == "instance.stop" || kind == "instance.restart" || kind == "instance.delete") {
     return judge_lifecycle(kind, found, input.name);
   }
   if (kind == "instance.update") return judge_update(input, found);
@@ -99,8 +105,7 @@ Result<Verdict> InstanceService::judge(const operations::Operation& operation, I
   return interrupted();
 }
 
-Result<Verdict> InstanceService::judge_create(const operations::Operation& operation,
-                                              const InstancePointer& found) {
+Result<Verdict> InstanceService::judge_create(const operations::Operation& operation, const InstancePointer& found) {
   const auto input = BERTH_TRY(json::from_json<OperationInput>(operation.input));
   if (found == nullptr) return interrupted();
   const bool start = input.start && input.start->value_or(false);
@@ -117,8 +122,7 @@ Result<Verdict> InstanceService::judge_snapshot(const operations::Operation& ope
   const auto input = BERTH_TRY(json::from_json<OperationInput>(operation.input));
   SnapshotAbility* ability = engine_.snapshots();
   if (ability == nullptr || !input.snapshot || !*input.snapshot) return interrupted();
-  const auto snapshots =
-      BERTH_TRY(ability->list_snapshots(input.name, Deadline::after(settings_.quick_limit)));
+  const auto snapshots = BERTH_TRY(ability->list_snapshots(input.name, Deadline::after(settings_.quick_limit)));
   const bool present = std::ranges::find(snapshots, **input.snapshot, &InstanceSnapshot::name) != snapshots.end();
   if (operation.kind == "instance.snapshot.create") return done_if(present);
   if (operation.kind == "instance.snapshot.delete") return done_if(!present);

@@ -164,13 +164,17 @@ TEST_F(InstanceReconcilerTest, SettlesWhatACrashLeftOpen) {
   }));
   engine_->create_outside("web", false);
   engine_->faults().refuse_connections(true);
-  operations_->reconcile_with("instance.", pool_, [&](const operations::Operation& left) {
-    return service_->reconcile(left);
-  });
+  operations_->reconcile_with("instance.", pool_,
+                              [&](const operations::Operation& left) { return service_->reconcile(left); });
   ASSERT_TRUE(operations_->reconcile_open());
-  expect_error(operations_->submit({.kind = "instance.delete", .engine = EngineId("fake"),
-                                    .resource_type = "instance", .resource_id = "web", .input = "{}",
-                                    .audit_details = "{}", .origin = {}, .time_limit = seconds(1)},
+  expect_error(operations_->submit({.kind = "instance.delete",
+                                    .engine = EngineId("fake"),
+                                    .resource_type = "instance",
+                                    .resource_id = "web",
+                                    .input = "{}",
+                                    .audit_details = "{}",
+                                    .origin = {},
+                                    .time_limit = seconds(1)},
                                    pool_, [](operations::Context&) -> Result<std::string> { return std::string(); }),
                ErrorCode::conflict, "operation.busy");
   engine_->faults().refuse_connections(false);

@@ -18,8 +18,7 @@ constexpr std::chrono::milliseconds kReadBack{3000};
 constexpr std::chrono::milliseconds kPatience{2000};
 
 Error unsupported() {
-  return Error(ErrorCode::unsupported, "engine.unsupported",
-               {"该引擎不支持此功能", "This engine cannot do that"});
+  return Error(ErrorCode::unsupported, "engine.unsupported", {"该引擎不支持此功能", "This engine cannot do that"});
 }
 
 /// The engine's error in the words that every engine shares.
@@ -122,8 +121,7 @@ Result<InstanceService::Begun> InstanceService::submit(const Viewer& viewer, Cha
 Result<ActionOutcome> InstanceService::conclude(const Result<Begun>& begun) const {
   if (!begun) return begun.error();
   if (begun->ticket == nullptr) return ActionOutcome{false, std::nullopt};
-  operations::Operation operation =
-      BERTH_TRY(begun->ticket->wait(Deadline::after(begun->limit + kPatience)));
+  operations::Operation operation = BERTH_TRY(begun->ticket->wait(Deadline::after(begun->limit + kPatience)));
   if (operation.state == operations::State::succeeded) return ActionOutcome{true, std::move(operation)};
   if (operation.failure) return operations::to_error(*operation.failure);
   return Error(ErrorCode::cancelled, "operation.cancelled", {"操作已取消", "The operation was cancelled"});
@@ -145,8 +143,8 @@ operations::Work InstanceService::work_on(std::vector<std::string> names, Engine
       context.on_cancel([] {});
     }
     auto done = call(progress, context.deadline());
-    const bool silent = !done && (done.error().code() == ErrorCode::unavailable ||
-                                  done.error().code() == ErrorCode::deadline_exceeded);
+    const bool silent =
+        !done && (done.error().code() == ErrorCode::unavailable || done.error().code() == ErrorCode::deadline_exceeded);
     if (!silent) {
       for (const std::string& name : names) inventory_.refresh(name, Deadline::after(kReadBack));
     }

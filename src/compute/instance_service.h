@@ -19,19 +19,17 @@ namespace berth::compute {
 /// For whom the service acts: what it may see and how the audit log names it.
 struct Viewer {
   bool sees_all = false;
-  std::string owner;          ///< UUID; sees only instances of this owner unless `sees_all`
+  std::string owner;  ///< UUID; sees only instances of this owner unless `sees_all`
   audit::Origin origin;
 
-  bool may_see(const Instance& instance) const {
-    return sees_all || (!owner.empty() && instance.owner == owner);
-  }
+  bool may_see(const Instance& instance) const { return sees_all || (!owner.empty() && instance.owner == owner); }
 };
 
 enum class LifecycleAction { start, stop, restart };
 
 /// What a change came to: whether it changed anything, and its operation where there was one.
 struct ActionOutcome {
-  bool changed = true;        ///< false: it already was so ("starting a running one succeeds and says so")
+  bool changed = true;  ///< false: it already was so ("starting a running one succeeds and says so")
   std::optional<operations::Operation> operation;
 };
 
@@ -45,8 +43,8 @@ class InstanceService {
     std::chrono::milliseconds lifecycle_limit{60'000};
     std::chrono::milliseconds create_limit{600'000};
     std::chrono::milliseconds quick_limit{20'000};
-    std::chrono::seconds stop_grace{10};      ///< then by force
-    std::size_t bulk_limit = 100;             ///< instances in one bulk call
+    std::chrono::seconds stop_grace{10};  ///< then by force
+    std::size_t bulk_limit = 100;         ///< instances in one bulk call
   };
 
   InstanceService(EngineId id, InstanceEngine& engine, Inventory& inventory, WorkerPool& pool,
@@ -78,8 +76,8 @@ class InstanceService {
     Result<ActionOutcome> outcome;
   };
   /// Acts on each, several at a time; one's failure leaves the others alone.
-  Result<std::vector<BulkItem>> act(const Viewer& viewer, LifecycleAction action,
-                                    const std::vector<std::string>& names, bool force);
+  Result<std::vector<BulkItem>> act(const Viewer& viewer, LifecycleAction action, const std::vector<std::string>& names,
+                                    bool force);
 
   Result<std::vector<InstanceSnapshot>> list_snapshots(const Viewer& viewer, const std::string& name);
   Result<ActionOutcome> create_snapshot(const Viewer& viewer, const std::string& name, const std::string& snapshot,
@@ -116,7 +114,7 @@ class InstanceService {
   };
   /// What became of the beginning of a change: nothing to do, or a ticket to wait for.
   struct Begun {
-    operations::TicketPointer ticket;   ///< null: it already was so
+    operations::TicketPointer ticket;  ///< null: it already was so
     std::chrono::milliseconds limit{};
   };
   using EngineCall = std::move_only_function<Result<void>(const EngineProgress&, Deadline)>;

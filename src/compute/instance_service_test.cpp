@@ -114,8 +114,7 @@ TEST_F(InstanceServiceTest, HidesTheInstancesOfOthers) {
     expect_error(service_->rename(stranger, "inst-00001", "x"), ErrorCode::not_found, "instance.not_found");
     expect_error(service_->update(stranger, "inst-00001", {}), ErrorCode::not_found, "instance.not_found");
     expect_error(service_->list_snapshots(stranger, "inst-00001"), ErrorCode::not_found, "instance.not_found");
-    expect_error(service_->run(stranger, "inst-00001", {}, seconds(1)), ErrorCode::not_found,
-                 "instance.not_found");
+    expect_error(service_->run(stranger, "inst-00001", {}, seconds(1)), ErrorCode::not_found, "instance.not_found");
   }
   EXPECT_TRUE(take(service_->stop(user("owner-a"), "inst-00001", true)).changed);
   EXPECT_TRUE(service_->find(user("owner-a"), "inst-00010").error().code() == ErrorCode::not_found)
@@ -185,8 +184,7 @@ TEST_F(InstanceServiceTest, GoesOnAsSoonAsTheEngineIsBackEvenBeforeTheInventoryK
 
 TEST_F(InstanceServiceTest, FailsWithinTheLimitWhereTheEngineHangs) {
   settings_.lifecycle_limit = milliseconds(100);
-  service_ = std::make_unique<InstanceService>(EngineId("fake"), *engine_, *inventory_, pool_, *operations_,
-                                               settings_);
+  service_ = std::make_unique<InstanceService>(EngineId("fake"), *engine_, *inventory_, pool_, *operations_, settings_);
   engine_->faults().hang(true);
   const auto begin = std::chrono::steady_clock::now();
   expect_error(service_->start(admin(), "inst-00010"), ErrorCode::deadline_exceeded, "engine.timeout");
@@ -216,8 +214,7 @@ TEST_F(InstanceServiceTest, ActsOnSeveralAndReportsEach) {
 TEST_F(InstanceServiceTest, ActsOnSeveralAtTheSameTime) {
   engine_->faults().hang_call("stop", true);
   std::thread acting([&] {
-    const auto items =
-        service_->act(admin(), LifecycleAction::stop, {"inst-00001", "inst-00002", "inst-00003"}, true);
+    const auto items = service_->act(admin(), LifecycleAction::stop, {"inst-00001", "inst-00002", "inst-00003"}, true);
     ASSERT_TRUE(items);
     for (const auto& item : *items) EXPECT_TRUE(item.outcome) << item.name;
   });
@@ -227,8 +224,7 @@ TEST_F(InstanceServiceTest, ActsOnSeveralAtTheSameTime) {
 }
 
 TEST_F(InstanceServiceTest, LimitsHowManyOneCallActsOn) {
-  expect_error(service_->act(admin(), LifecycleAction::start, {}, false), ErrorCode::invalid_argument,
-               "instance.bulk");
+  expect_error(service_->act(admin(), LifecycleAction::start, {}, false), ErrorCode::invalid_argument, "instance.bulk");
   const std::vector<std::string> many(21, "inst-00001");
   expect_error(service_->act(admin(), LifecycleAction::start, many, false), ErrorCode::invalid_argument,
                "instance.bulk");
@@ -250,8 +246,9 @@ TEST_F(InstanceServiceTest, CreatesWithLimitsAndOwner) {
 TEST_F(InstanceServiceTest, KeepsThePasswordOutOfRecordsAndAudit) {
   const auto ticket = take(service_->create(admin(), wish("web")));
   take(ticket->wait(soon()));
-  take(service_->update(admin(), "web", {.description = "web 20001 hunter3 30000 30025", .cpus = {},
-                                         .memory_bytes = {}, .disk_bytes = {}}));
+  take(service_->update(
+      admin(), "web",
+      {.description = "web 20001 hunter3 30000 30025", .cpus = {}, .memory_bytes = {}, .disk_bytes = {}}));
   EXPECT_EQ(take(service_->find(admin(), "web"))->description, "web 20001 hunter3 30000 30025");
   for (const auto& operation : take(operations_->list({})).operations) {
     EXPECT_EQ(operation.input.find("hunter"), std::string::npos) << operation.input;
@@ -347,8 +344,7 @@ TEST_F(InstanceServiceTest, MakesListsRestoresAndRemovesSnapshots) {
   expect_error(service_->create_snapshot(admin(), "inst-00001", "a/b", false), ErrorCode::invalid_argument,
                "snapshot.name");
   EXPECT_TRUE(take(service_->restore_snapshot(admin(), "inst-00001", "before")).changed);
-  expect_error(service_->restore_snapshot(admin(), "inst-00001", "none"), ErrorCode::not_found,
-               "snapshot.not_found");
+  expect_error(service_->restore_snapshot(admin(), "inst-00001", "none"), ErrorCode::not_found, "snapshot.not_found");
   EXPECT_TRUE(take(service_->remove_snapshot(admin(), "inst-00001", "before")).changed);
   EXPECT_EQ(take(service_->find(admin(), "inst-00001"))->snapshots, 0u);
 }

@@ -6,8 +6,7 @@
 
 namespace berth::compute {
 
-Result<std::vector<InstanceSnapshot>> InstanceService::list_snapshots(const Viewer& viewer,
-                                                                      const std::string& name) {
+Result<std::vector<InstanceSnapshot>> InstanceService::list_snapshots(const Viewer& viewer, const std::string& name) {
   SnapshotAbility* ability = BERTH_TRY(snapshot_ability());
   BERTH_CHECK(locate(viewer, name));
   auto listed = ability->list_snapshots(name, Deadline::after(settings_.quick_limit));
@@ -32,11 +31,11 @@ Result<ActionOutcome> InstanceService::create_snapshot(const Viewer& viewer, con
   SnapshotAbility* ability = BERTH_TRY(snapshot_ability());
   BERTH_CHECK(locate(viewer, name));
   BERTH_CHECK(check_snapshot_name(snapshot));
-  Change change = snapshot_change(
-      "instance.snapshot.create", name, snapshot,
-      [ability, name, snapshot, stateful](const EngineProgress& progress, Deadline deadline) {
-        return ability->create_snapshot(name, snapshot, stateful, progress, deadline);
-      });
+  Change change =
+      snapshot_change("instance.snapshot.create", name, snapshot,
+                      [ability, name, snapshot, stateful](const EngineProgress& progress, Deadline deadline) {
+                        return ability->create_snapshot(name, snapshot, stateful, progress, deadline);
+                      });
   change.input = json::to_json(OperationInput{.name = name, .snapshot = snapshot, .stateful = stateful});
   return carry_out(viewer, std::move(change));
 }

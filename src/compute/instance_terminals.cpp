@@ -21,9 +21,8 @@ bool fits(const ExecRequest& request) {
     bytes += name.size() + value.size();
     if (name.empty() || name.find('=') != std::string::npos || !no_null(name) || !no_null(value)) return false;
   }
-  return !request.command.empty() && !request.command.front().empty() &&
-         request.command.size() <= kMaximumArguments && bytes <= kMaximumBytes &&
-         std::ranges::all_of(request.command, no_null) && no_null(request.working_directory);
+  return !request.command.empty() && !request.command.front().empty() && request.command.size() <= kMaximumArguments &&
+         bytes <= kMaximumBytes && std::ranges::all_of(request.command, no_null) && no_null(request.working_directory);
 }
 
 Result<void> check_request(const ExecRequest& request) {
@@ -50,9 +49,8 @@ std::string details_of(const ExecRequest& request) {
 
 }  // namespace
 
-Result<void> InstanceService::audit_terminal(const Viewer& viewer, const std::string& action,
-                                             const std::string& name, const std::string& details,
-                                             audit::Outcome outcome) {
+Result<void> InstanceService::audit_terminal(const Viewer& viewer, const std::string& action, const std::string& name,
+                                             const std::string& details, audit::Outcome outcome) {
   return operations_.audit_log().append(viewer.origin, {action, "instance", name, outcome, details});
 }
 
@@ -85,8 +83,7 @@ Result<ExecOutcome> InstanceService::run(const Viewer& viewer, const std::string
 }
 
 Result<std::shared_ptr<Terminal>> InstanceService::console(const Viewer& viewer, const std::string& name,
-                                                           TerminalSize size,
-                                                           std::shared_ptr<TerminalOutput> output) {
+                                                           TerminalSize size, std::shared_ptr<TerminalOutput> output) {
   TerminalAbility* ability = BERTH_TRY(terminal_ability());
   BERTH_CHECK(locate(viewer, name));
   BERTH_CHECK(audit_terminal(viewer, "instance.console", name, "{}", audit::Outcome::success));

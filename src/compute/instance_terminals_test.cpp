@@ -72,8 +72,8 @@ TEST_F(InstanceTerminalsTest, EndsARunAtItsTimeLimit) {
 }
 
 TEST_F(InstanceTerminalsTest, AuditsThatATerminalCouldNotBeOpened) {
-  expect_error(service_->exec(admin(), "inst-00010", command({"sh"}), std::make_shared<Output>()),
-               ErrorCode::conflict, "instance.state");
+  expect_error(service_->exec(admin(), "inst-00010", command({"sh"}), std::make_shared<Output>()), ErrorCode::conflict,
+               "instance.state");
   const auto records = audited();
   ASSERT_EQ(records.size(), 2u);
   EXPECT_EQ(records[0].entry.outcome, audit::Outcome::failure);
@@ -92,9 +92,9 @@ TEST_F(InstanceTerminalsTest, OpensNoneThatCannotBeAudited) {
 TEST_F(InstanceTerminalsTest, RefusesCommandsThatAreNone) {
   auto bad_environment = command({"env"});
   bad_environment.environment["A=B"] = "c";
-  for (const auto& request : {command({}), command({""}), command(std::vector<std::string>(257, "x")),
-                              command({std::string(70'000, 'x')}), command({std::string("a\0b", 3)}),
-                              bad_environment}) {
+  for (const auto& request :
+       {command({}), command({""}), command(std::vector<std::string>(257, "x")), command({std::string(70'000, 'x')}),
+        command({std::string("a\0b", 3)}), bad_environment}) {
     expect_error(service_->run(admin(), "inst-00001", request, seconds(1)), ErrorCode::invalid_argument,
                  "exec.command");
   }

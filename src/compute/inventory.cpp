@@ -112,10 +112,10 @@ Inventory::Impl::Impl(EngineId engine_id, InstanceEngine& instance_engine, Setti
                                      {{"engine", id.value()}, {"read", "full"}})),
       single_seconds(metrics.histogram("berth_inventory_read_seconds", "How long reads of an engine took",
                                        {{"engine", id.value()}, {"read", "single"}})),
-      failed_reads(metrics.counter("berth_inventory_failed_reads_total", "Full reads that failed",
-                                   {{"engine", id.value()}})),
-      events(metrics.counter("berth_inventory_events_total", "Events received from an engine",
-                             {{"engine", id.value()}})) {
+      failed_reads(
+          metrics.counter("berth_inventory_failed_reads_total", "Full reads that failed", {{"engine", id.value()}})),
+      events(
+          metrics.counter("berth_inventory_events_total", "Events received from an engine", {{"engine", id.value()}})) {
   const metrics::Labels labels{{"engine", id.value()}};
   metrics.observe("berth_inventory_age_seconds", "Time since the engine last confirmed everything", labels,
                   [gauges = gauges]() -> double {
@@ -162,7 +162,9 @@ void Inventory::Impl::on_event(const EngineEvent& event) {
   if (event.kind == EngineEvent::Kind::renamed) want_single_read(event.new_name);
 }
 
-void Inventory::Impl::on_gap() { want_full_read(); }
+void Inventory::Impl::on_gap() {
+  want_full_read();
+}
 
 void Inventory::Impl::want_single_read(const std::string& name) {
   if (name.empty()) return;
@@ -338,9 +340,15 @@ Inventory::Inventory(EngineId id, InstanceEngine& engine, Settings settings, met
 
 Inventory::~Inventory() = default;
 
-void Inventory::start() { impl_->start(); }
-void Inventory::stop() { impl_->stop(); }
-SnapshotPointer Inventory::snapshot() const { return impl_->newest(); }
+void Inventory::start() {
+  impl_->start();
+}
+void Inventory::stop() {
+  impl_->stop();
+}
+SnapshotPointer Inventory::snapshot() const {
+  return impl_->newest();
+}
 
 void Inventory::refresh(const std::string& name, Deadline deadline) {
   const auto read = reread(name, deadline);
@@ -351,8 +359,12 @@ Result<InstancePointer> Inventory::reread(const std::string& name, Deadline dead
   return impl_->read_one(name, deadline);
 }
 
-Result<void> Inventory::refresh_all(Deadline deadline) { return impl_->read_all(deadline); }
+Result<void> Inventory::refresh_all(Deadline deadline) {
+  return impl_->read_all(deadline);
+}
 
-Signal<const SnapshotPointer&, const SnapshotPointer&>& Inventory::changed() { return impl_->changed; }
+Signal<const SnapshotPointer&, const SnapshotPointer&>& Inventory::changed() {
+  return impl_->changed;
+}
 
 }  // namespace berth::compute

@@ -21,17 +21,17 @@ namespace berth::compute {
 struct EngineHealth {
   bool connected = false;
   bool ever_connected = false;
-  std::optional<Error> problem;     ///< why not, if not
-  std::optional<EngineInfo> info;   ///< from the last time it answered
+  std::optional<Error> problem;    ///< why not, if not
+  std::optional<EngineInfo> info;  ///< from the last time it answered
 };
 
 /// Everything an engine has, at one revision. Immutable, shared, thread-safe.
 struct InventorySnapshot {
-  std::uint64_t revision = 0;               ///< grows with every change of content or health
-  std::uint64_t structure_revision = 0;     ///< grows when anything but counters changed
-  std::vector<InstancePointer> instances;   ///< sorted by name; an unchanged one is the same pointer as before
+  std::uint64_t revision = 0;              ///< grows with every change of content or health
+  std::uint64_t structure_revision = 0;    ///< grows when anything but counters changed
+  std::vector<InstancePointer> instances;  ///< sorted by name; an unchanged one is the same pointer as before
   EngineHealth health;
-  Instant read_at{};                        ///< when the engine last confirmed the content
+  Instant read_at{};  ///< when the engine last confirmed the content
   Timestamp read_time;
 
   /// By binary search; null if there is none.
@@ -46,12 +46,12 @@ using SnapshotPointer = std::shared_ptr<const InventorySnapshot>;
 class Inventory {
  public:
   struct Settings {
-    std::chrono::milliseconds tick{5000};          ///< between full reads
-    std::chrono::milliseconds read_deadline{4000}; ///< of one full read
-    std::chrono::milliseconds get_deadline{2000};  ///< of one instance
+    std::chrono::milliseconds tick{5000};           ///< between full reads
+    std::chrono::milliseconds read_deadline{4000};  ///< of one full read
+    std::chrono::milliseconds get_deadline{2000};   ///< of one instance
     /// After so many failed reads in a row the engine counts as not connected.
     int failures_until_disconnected = 1;
-    std::uint32_t host_cores = 1;                  ///< the allotment of an instance without a CPU limit
+    std::uint32_t host_cores = 1;  ///< the allotment of an instance without a CPU limit
   };
 
   Inventory(EngineId id, InstanceEngine& engine, Settings settings, metrics::Registry& metrics);

@@ -29,22 +29,22 @@ bool same_problem(const std::optional<Error>& a, const Error& b) {
 }  // namespace
 
 InstancePointer InventorySnapshot::find(std::string_view name) const {
-  const auto at = std::ranges::lower_bound(instances, name, {}, [](const InstancePointer& instance) {
-    return std::string_view(instance->name);
-  });
+  const auto at = std::ranges::lower_bound(
+      instances, name, {}, [](const InstancePointer& instance) { return std::string_view(instance->name); });
   return at != instances.end() && (*at)->name == name ? *at : nullptr;
 }
 
 InventoryModel::InventoryModel(std::uint32_t host_cores)
-    : host_cores_(std::max<std::uint32_t>(host_cores, 1)),
-      snapshot_(std::make_shared<const InventorySnapshot>()) {}
+    : host_cores_(std::max<std::uint32_t>(host_cores, 1)), snapshot_(std::make_shared<const InventorySnapshot>()) {}
 
 InventoryModel::Mark InventoryModel::begin_read() {
   reading_.insert(++last_mark_);
   return last_mark_;
 }
 
-void InventoryModel::abandon(Mark mark) { end_read(mark); }
+void InventoryModel::abandon(Mark mark) {
+  end_read(mark);
+}
 
 void InventoryModel::end_read(Mark mark) {
   reading_.erase(mark);
@@ -58,9 +58,8 @@ void InventoryModel::end_read(Mark mark) {
 
 std::size_t InventoryModel::position(std::string_view name) const {
   const auto& instances = snapshot_->instances;
-  const auto at = std::ranges::lower_bound(instances, name, {}, [](const InstancePointer& instance) {
-    return std::string_view(instance->name);
-  });
+  const auto at = std::ranges::lower_bound(
+      instances, name, {}, [](const InstancePointer& instance) { return std::string_view(instance->name); });
   return static_cast<std::size_t>(at - instances.begin());
 }
 
@@ -82,8 +81,8 @@ void InventoryModel::measure_cpu(Entry& entry, const Instance* before, Instance&
     return;
   }
   // After a restart the counter begins at 0 again: what it shows was used within the interval.
-  const std::uint64_t used = fresh.counters.cpu_ns >= entry.cpu_ns ? fresh.counters.cpu_ns - entry.cpu_ns
-                                                                   : fresh.counters.cpu_ns;
+  const std::uint64_t used =
+      fresh.counters.cpu_ns >= entry.cpu_ns ? fresh.counters.cpu_ns - entry.cpu_ns : fresh.counters.cpu_ns;
   const double limit = fresh.limits.cpus.value_or(host_cores_);
   const double cores = limit > 0 ? std::min(limit, host_cores_) : host_cores_;
   const double available =
@@ -111,8 +110,7 @@ SnapshotPointer InventoryModel::publish(InventorySnapshot next, Change change) {
   return snapshot_;
 }
 
-SnapshotPointer InventoryModel::apply_all(Mark mark, std::vector<Instance> instances, EngineInfo info,
-                                          Timestamp now) {
+SnapshotPointer InventoryModel::apply_all(Mark mark, std::vector<Instance> instances, EngineInfo info, Timestamp now) {
   if (mark < last_full_) {
     end_read(mark);
     return nullptr;
@@ -157,8 +155,7 @@ SnapshotPointer InventoryModel::apply_all(Mark mark, std::vector<Instance> insta
     }
     Entry entry = known ? entries_[at] : Entry{};
     entry.mark = mark;
-    next.instances.push_back(
-        merge(entry, known ? old.instances[at] : nullptr, std::move(fresh), change));
+    next.instances.push_back(merge(entry, known ? old.instances[at] : nullptr, std::move(fresh), change));
     entries.push_back(entry);
     if (known) ++at;
   }
@@ -179,8 +176,8 @@ SnapshotPointer InventoryModel::apply_one(Mark mark, Instance instance) {
   const auto& instances = snapshot_->instances;
   const bool known = at < instances.size() && instances[at]->name == name;
   const auto removed = removed_.find(name);
-  const bool outdated = mark < last_full_ || (known && entries_[at].mark > mark) ||
-                        (removed != removed_.end() && removed->second > mark);
+  const bool outdated =
+      mark < last_full_ || (known && entries_[at].mark > mark) || (removed != removed_.end() && removed->second > mark);
   end_read(mark);
   if (outdated) return nullptr;
 

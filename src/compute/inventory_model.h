@@ -39,9 +39,9 @@ class InventoryModel {
  private:
   /// What is kept about an instance beside what is published.
   struct Entry {
-    Mark mark = 0;                       ///< of the read that brought it
-    std::optional<Instant> cpu_since;    ///< where the interval of its CPU use begins
-    std::uint64_t cpu_ns = 0;            ///< the counter then
+    Mark mark = 0;                     ///< of the read that brought it
+    std::optional<Instant> cpu_since;  ///< where the interval of its CPU use begins
+    std::uint64_t cpu_ns = 0;          ///< the counter then
   };
   enum class Change { none, counters, structure };
 
@@ -58,7 +58,7 @@ class InventoryModel {
   std::map<std::string, Mark> removed_;  ///< found missing by a read that began before one still under way ended
   std::set<Mark> reading_;
   Mark last_mark_ = 0;
-  Mark last_full_ = 0;                   ///< of the newest full read that was applied
+  Mark last_full_ = 0;  ///< of the newest full read that was applied
 };
 
 }  // namespace berth::compute

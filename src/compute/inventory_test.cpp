@@ -130,8 +130,7 @@ TEST_F(InventoryTest, TellsSubscribersOfEachSnapshotInOrder) {
   const auto subscription =
       inventory_->changed().subscribe([&](const SnapshotPointer& before, const SnapshotPointer& after) {
         const std::lock_guard lock(mutex);
-        in_order = in_order && before == last && after->revision >= before->revision &&
-                   inventory_->snapshot() == after;
+        in_order = in_order && before == last && after->revision >= before->revision && inventory_->snapshot() == after;
         last = after;
         ++told;
       });

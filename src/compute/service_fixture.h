@@ -40,8 +40,8 @@ class ServiceFixture : public ::testing::Test {
     reading.host_cores = 4;
     inventory_ = std::make_unique<Inventory>(EngineId("fake"), *engine_, reading, metrics_);
     take(inventory_->refresh_all(soon()));
-    service_ = std::make_unique<InstanceService>(EngineId("fake"), *engine_, *inventory_, pool_, *operations_,
-                                                 settings_);
+    service_ =
+        std::make_unique<InstanceService>(EngineId("fake"), *engine_, *inventory_, pool_, *operations_, settings_);
   }
 
   void TearDown() override {
@@ -68,9 +68,7 @@ class ServiceFixture : public ::testing::Test {
     EXPECT_EQ(result.error().reason(), reason) << result.error().describe();
   }
 
-  static Viewer admin() {
-    return {true, "", {UserId(1), "admin", "192.0.2.1", "lxd-panel", RequestId("request-1")}};
-  }
+  static Viewer admin() { return {true, "", {UserId(1), "admin", "192.0.2.1", "lxd-panel", RequestId("request-1")}}; }
   static Viewer user(std::string owner) {
     return {false, std::move(owner), {UserId(2), "user", "192.0.2.2", "lxd-panel", RequestId("request-2")}};
   }

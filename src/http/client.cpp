@@ -21,16 +21,14 @@ constexpr std::size_t kHeaderLimit = 256 * 1024;
 constexpr std::chrono::milliseconds kLongestPoll{1000};
 
 Error timed_out() {
-  return Error(ErrorCode::deadline_exceeded, "http.timeout",
-               Text{"等待应答超时", "no answer within the time allowed"});
+  return Error(ErrorCode::deadline_exceeded, "http.timeout", Text{"等待应答超时", "no answer within the time allowed"});
 }
 Error unreachable(std::string detail) {
   return Error(ErrorCode::unavailable, "http.unreachable", Text{"无法连接服务器", "the server cannot be reached"})
       .with_detail(std::move(detail));
 }
 Error protocol_fault(std::string detail) {
-  return Error(ErrorCode::internal, "http.protocol",
-               Text{"服务器的应答无法理解", "the server's answer makes no sense"})
+  return Error(ErrorCode::internal, "http.protocol", Text{"服务器的应答无法理解", "the server's answer makes no sense"})
       .with_detail(std::move(detail));
 }
 Error over_limit(std::size_t limit) {
@@ -257,8 +255,8 @@ Result<void> Client::Impl::prepare_tls(CURL* easy) {
   return {};
 }
 
-Result<void> Client::Impl::prepare(CURL* easy, const ClientRequest& request, Deadline deadline,
-                                   Exchange& exchange, curl_slist* headers) {
+Result<void> Client::Impl::prepare(CURL* easy, const ClientRequest& request, Deadline deadline, Exchange& exchange,
+                                   curl_slist* headers) {
   curl_easy_reset(easy);
   const Endpoint& endpoint = settings.endpoint;
   curl_easy_setopt(easy, CURLOPT_URL, (endpoint.base_url + request.target).c_str());

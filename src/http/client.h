@@ -15,16 +15,16 @@ namespace berth::http {
 
 /// How to reach a server: over TCP, with or without TLS, or over a unix socket.
 struct Endpoint {
-  std::string base_url;             ///< "http://localhost" (with a unix socket), "https://192.0.2.1:8443"
-  std::string unix_socket;          ///< path; "" for TCP
-  std::string client_certificate;   ///< PEM file; "" for none
-  std::string client_key;           ///< PEM file
-  std::string server_certificate;   ///< PEM file that is trusted instead of the system's; "" for the system's
+  std::string base_url;            ///< "http://localhost" (with a unix socket), "https://192.0.2.1:8443"
+  std::string unix_socket;         ///< path; "" for TCP
+  std::string client_certificate;  ///< PEM file; "" for none
+  std::string client_key;          ///< PEM file
+  std::string server_certificate;  ///< PEM file that is trusted instead of the system's; "" for the system's
 };
 
 struct ClientRequest {
   Method method = Method::get;
-  std::string target;               ///< path and query, encoded
+  std::string target;  ///< path and query, encoded
   std::vector<Header> headers;
   std::string body;
 };

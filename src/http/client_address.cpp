@@ -95,9 +95,8 @@ Result<TrustedProxies> TrustedProxies::create(const std::vector<std::string>& en
 }
 
 bool TrustedProxies::trusts(const IpAddress& address) const {
-  return std::any_of(networks_.begin(), networks_.end(), [&](const Network& network) {
-    return same_network(address, network.address, network.bits);
-  });
+  return std::any_of(networks_.begin(), networks_.end(),
+                     [&](const Network& network) { return same_network(address, network.address, network.bits); });
 }
 
 Peer TrustedProxies::resolve(const IpAddress& peer, bool secure, const Headers& headers) const {

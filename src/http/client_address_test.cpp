@@ -59,7 +59,8 @@ TEST(TrustedProxiesTest, AnIPv4NetworkTrustsNoIPv6Address) {
 }
 
 TEST(TrustedProxiesTest, NamesABadEntry) {
-  for (const auto* entry : {"", "proxy.example", "192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/", "::/129", "10.0.0.0/8x"}) {
+  for (const auto* entry :
+       {"", "proxy.example", "192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/", "::/129", "10.0.0.0/8x"}) {
     const auto proxies = TrustedProxies::create({entry});
     ASSERT_FALSE(proxies) << entry;
     EXPECT_EQ(proxies.error().reason(), "http.trusted_proxy");

@@ -17,7 +17,9 @@ using std::chrono::seconds;
 using testing::ScriptedServer;
 using testing::TemporaryFolder;
 
-Deadline soon() { return Deadline::after(seconds(10)); }
+Deadline soon() {
+  return Deadline::after(seconds(10));
+}
 
 milliseconds since(Instant begin) {
   return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin);
@@ -96,8 +98,8 @@ TEST_F(ClientTest, SendsEveryMethodWithAndWithoutBody) {
     }
   }
   const std::lock_guard lock(mutex);
-  EXPECT_EQ(lines, (std::vector<std::string>{"GET", "GETx", "POST", "POSTx", "PUT", "PUTx", "DELETE", "DELETEx",
-                                             "HEAD"}));
+  EXPECT_EQ(lines,
+            (std::vector<std::string>{"GET", "GETx", "POST", "POSTx", "PUT", "PUTx", "DELETE", "DELETEx", "HEAD"}));
 }
 
 TEST_F(ClientTest, KeepsOneConnectionForCallsInARow) {
@@ -182,10 +184,10 @@ TEST_F(ClientTest, AsksNobodyOnceTheDeadlineHasPassed) {
 }
 
 TEST_F(ClientTest, CallsGarbageAndHalfAnswersAProtocolFault) {
-  for (const char* answer : {"garbage\r\n\r\n", "HTTP/1.1 abc\r\n\r\n",
-                             "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
-                             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx",
-                             "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"}) {
+  for (const char* answer :
+       {"garbage\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx",
+        "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"}) {
     const Error error = error_from([&](ScriptedServer::Peer& peer) {
       peer.read_request();
       peer.write(answer);

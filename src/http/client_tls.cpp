@@ -21,8 +21,7 @@ Result<TlsContextPointer> make_client_tls_context(const Endpoint& endpoint, cons
   auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_client);
   boost::system::error_code failure;
   context->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |
-                       asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 |
-                       asio::ssl::context::no_tlsv1_1);
+                       asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
   context->set_verify_mode(asio::ssl::verify_peer);
   bool pinned = false;
   if (endpoint.server_certificate.empty()) {

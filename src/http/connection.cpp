@@ -1,11 +1,10 @@
 #include "http/connection.h"
 
+#include <array>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/stream_traits.hpp>
 #include <boost/beast/http/error.hpp>
-
-#include <array>
 #include <charconv>
 #include <exception>
 
@@ -33,8 +32,8 @@ constexpr bool kIsTls = std::is_same_v<Stream, TlsStream>;
 bool is_request_id(std::string_view text) {
   if (text.empty() || text.size() > 64) return false;
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                       c == '_' || c == '.';
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
     if (!plain) return false;
   }
   return true;
@@ -133,11 +132,10 @@ void Connection<Stream>::read() {
     input_begin_ = 0;
     if (input_end_ == input_.size()) input_.resize(input_.size() * 2);
   }
-  stream_.async_read_some(
-      asio::buffer(input_.data() + input_end_, input_.size() - input_end_),
-      [self = this->shared_from_this()](const boost::system::error_code& error, std::size_t bytes) {
-        self->on_read(error, bytes);
-      });
+  stream_.async_read_some(asio::buffer(input_.data() + input_end_, input_.size() - input_end_),
+                          [self = this->shared_from_this()](const boost::system::error_code& error, std::size_t bytes) {
+                            self->on_read(error, bytes);
+                          });
 }
 
 template <class Stream>
@@ -410,11 +408,10 @@ void Connection<Stream>::write() {
     if (!out.shared_body.empty()) buffers_.emplace_back(out.shared_body.data(), out.shared_body.size());
   }
   queued_count_ = 0;
-  asio::async_write(
-      stream_, std::span<const asio::const_buffer>(buffers_),
-      [self = this->shared_from_this()](const boost::system::error_code& error, std::size_t bytes) {
-        self->on_written(error, bytes);
-      });
+  asio::async_write(stream_, std::span<const asio::const_buffer>(buffers_),
+                    [self = this->shared_from_this()](const boost::system::error_code& error, std::size_t bytes) {
+                      self->on_written(error, bytes);
+                    });
 }
 
 template <class Stream>

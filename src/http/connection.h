@@ -18,8 +18,8 @@ using TlsStream = boost::asio::ssl::stream<TcpSocket>;
 
 /// What a listener gives each of its connections; immutable.
 struct ListenerState {
-  std::vector<Mount> mounts;                 ///< longest prefix first
-  std::shared_ptr<Application> fallback;     ///< speaks for paths outside every mount and for refusals
+  std::vector<Mount> mounts;              ///< longest prefix first
+  std::shared_ptr<Application> fallback;  ///< speaks for paths outside every mount and for refusals
 };
 
 /// One HTTP/1.1 connection on its I/O thread: reads, lets the application decide, writes, in the order of
@@ -84,7 +84,7 @@ class Connection final : public Tracked, public std::enable_shared_from_this<Con
   std::size_t input_end_ = 0;
   std::optional<RequestParser> parser_;
   Request request_;
-  Application* application_ = nullptr;       // of the request under way
+  Application* application_ = nullptr;  // of the request under way
   std::shared_ptr<WebSocketHandler> upgrade_handler_;
 
   std::vector<Outgoing> queued_;
@@ -94,10 +94,10 @@ class Connection final : public Tracked, public std::enable_shared_from_this<Con
 
   Phase phase_ = Phase::handshake;
   Instant deadline_;
-  bool waiting_ = false;                     // a worker makes the answer
+  bool waiting_ = false;  // a worker makes the answer
   bool writing_ = false;
   bool keep_alive_ = true;
-  bool counted_ = true;                      // handed to a WebSocket otherwise
+  bool counted_ = true;  // handed to a WebSocket otherwise
 };
 
 extern template class Connection<TcpSocket>;

@@ -61,7 +61,9 @@ void IoThread::run() {
   });
 }
 
-void IoThread::stop() { context_.stop(); }
+void IoThread::stop() {
+  context_.stop();
+}
 
 void IoThread::join() {
   if (thread_.joinable()) thread_.join();
@@ -81,8 +83,7 @@ void IoThread::abort_all() {
   }
 }
 
-void IoThread::log_access(const Request& request, int status, std::size_t bytes,
-                          std::chrono::nanoseconds duration) {
+void IoThread::log_access(const Request& request, int status, std::size_t bytes, std::chrono::nanoseconds duration) {
   if (!state_.access_log->enabled()) return;
   // The query stays out: it may carry a WebSocket's token.
   const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));

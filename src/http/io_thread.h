@@ -1,10 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <atomic>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -18,8 +18,7 @@
 namespace berth::http {
 
 /// A socket bound to a plain io_context: no type erasure on the hot path.
-using TcpSocket =
-    boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
+using TcpSocket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
 /// What every I/O thread shares.
 struct ServerState {
@@ -29,14 +28,14 @@ struct ServerState {
   std::atomic<bool> draining{false};
   std::atomic<std::size_t> connections{0};
   std::atomic<std::size_t> websockets{0};
-  std::string id_prefix;                     ///< of request ids; differs between runs of the daemon
+  std::string id_prefix;  ///< of request ids; differs between runs of the daemon
   std::atomic<std::uint64_t> next_id{1};
 
   std::mutex address_mutex;
   std::unordered_map<std::string, std::size_t> per_address;
 
   metrics::Counter* accepted = nullptr;
-  metrics::Counter* refused = nullptr;       ///< over the limit per address
+  metrics::Counter* refused = nullptr;  ///< over the limit per address
   metrics::Counter* timed_out = nullptr;
   metrics::Counter* received_bytes = nullptr;
   metrics::Counter* sent_bytes = nullptr;

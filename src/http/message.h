@@ -46,9 +46,9 @@ class Headers {
 
 /// Where a request came from, after trusted proxies were believed.
 struct Peer {
-  std::string address;      ///< the client's address, "192.0.2.1" or "2001:db8::1"
-  bool loopback = false;    ///< the client's address is a loopback one
-  bool secure = false;      ///< TLS here or, by a trusted proxy's word, in front
+  std::string address;    ///< the client's address, "192.0.2.1" or "2001:db8::1"
+  bool loopback = false;  ///< the client's address is a loopback one
+  bool secure = false;    ///< TLS here or, by a trusted proxy's word, in front
 };
 
 /// What the server counts of one route. Owned by the application; lives as long as the server.
@@ -60,9 +60,9 @@ struct RouteMeter {
 /// One request as the application sees it. Lives on its connection until the answer is complete.
 struct Request {
   Method method = Method::get;
-  std::string target;       ///< as sent
-  std::string path;         ///< below the mount's prefix, still percent-encoded, always starting with '/'
-  std::string query;        ///< behind '?', still encoded
+  std::string target;  ///< as sent
+  std::string path;    ///< below the mount's prefix, still percent-encoded, always starting with '/'
+  std::string query;   ///< behind '?', still encoded
   Headers headers;
   std::string body;
   Peer peer;
@@ -72,7 +72,7 @@ struct Request {
 
   // Set by the application while it decides, for the server's books.
   const RouteMeter* meter = nullptr;
-  std::string caller;       ///< who it is, for the access log
+  std::string caller;  ///< who it is, for the access log
 
   Language language_or(Language fallback) const { return language.value_or(fallback); }
 
@@ -110,9 +110,9 @@ struct Response {
   int status = 200;
   Headers headers;
   std::string content_type = "application/json; charset=utf-8";
-  std::string body;         ///< used where `content` is null
+  std::string body;  ///< used where `content` is null
   ContentPointer content;
-  bool close = false;       ///< end the connection behind this answer
+  bool close = false;  ///< end the connection behind this answer
 
   static Response json(int status, std::string body);
   static Response of(ContentPointer content);

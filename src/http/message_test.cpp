@@ -40,9 +40,18 @@ struct Decoding {
 
 TEST(PercentTest, DecodesOrRefuses) {
   const std::vector<Decoding> table = {
-      {"", ""},           {"abc", "abc"},        {"a%20b", "a b"},           {"%E5%AE%9E", "实"}, {"a+b", "a+b"},
-      {"%", std::nullopt}, {"%4", std::nullopt}, {"%zz", std::nullopt}, {"%00", std::nullopt}, {"%ff", std::nullopt},
-      {"%c0%80", std::nullopt}, {"%2525", "%25"},
+      {"", ""},
+      {"abc", "abc"},
+      {"a%20b", "a b"},
+      {"%E5%AE%9E", "实"},
+      {"a+b", "a+b"},
+      {"%", std::nullopt},
+      {"%4", std::nullopt},
+      {"%zz", std::nullopt},
+      {"%00", std::nullopt},
+      {"%ff", std::nullopt},
+      {"%c0%80", std::nullopt},
+      {"%2525", "%25"},
   };
   for (const auto& row : table) EXPECT_EQ(percent_decode(row.text), row.expected) << row.text;
   EXPECT_EQ(percent_decode("a+b", true), "a b");

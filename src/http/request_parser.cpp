@@ -9,18 +9,28 @@ namespace beast = boost::beast;
 
 Method method_of(beast::http::verb verb) {
   switch (verb) {
-    case beast::http::verb::get: return Method::get;
-    case beast::http::verb::head: return Method::head;
-    case beast::http::verb::post: return Method::post;
-    case beast::http::verb::put: return Method::put;
-    case beast::http::verb::patch: return Method::patch;
-    case beast::http::verb::delete_: return Method::delete_;
-    case beast::http::verb::options: return Method::options;
-    default: return Method::other;
+    case beast::http::verb::get:
+      return Method::get;
+    case beast::http::verb::head:
+      return Method::head;
+    case beast::http::verb::post:
+      return Method::post;
+    case beast::http::verb::put:
+      return Method::put;
+    case beast::http::verb::patch:
+      return Method::patch;
+    case beast::http::verb::delete_:
+      return Method::delete_;
+    case beast::http::verb::options:
+      return Method::options;
+    default:
+      return Method::other;
   }
 }
 
-std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
+std::string_view view(beast::string_view text) {
+  return {text.data(), text.size()};
+}
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -119,7 +129,9 @@ std::size_t RequestParser::append_body(View body, ErrorCode& error) {
   return body.size();
 }
 
-std::size_t RequestParser::on_body_impl(View body, ErrorCode& error) { return append_body(body, error); }
+std::size_t RequestParser::on_body_impl(View body, ErrorCode& error) {
+  return append_body(body, error);
+}
 
 void RequestParser::on_chunk_header_impl(std::uint64_t, View, ErrorCode&) {}
 

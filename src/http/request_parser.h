@@ -14,8 +14,7 @@ namespace berth::http {
 class RequestParser : public boost::beast::http::basic_parser<true> {
  public:
   /// `body_limit` is asked once, when the header is complete.
-  RequestParser(Request& request, std::size_t header_limit,
-                std::function<std::size_t(const Request&)> body_limit);
+  RequestParser(Request& request, std::size_t header_limit, std::function<std::size_t(const Request&)> body_limit);
 
   /// 10 or 11.
   int version() const { return version_; }

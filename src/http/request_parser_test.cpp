@@ -48,7 +48,8 @@ TEST(AcceptLanguageTest, PicksTheBestOfOurs) {
 }
 
 TEST(AcceptEncodingTest, KnowsWhoTakesGzip) {
-  for (const auto* field : {"gzip", "br, gzip", "gzip;q=0.5", "x-gzip", " gzip "}) EXPECT_TRUE(accepts_gzip(field)) << field;
+  for (const auto* field : {"gzip", "br, gzip", "gzip;q=0.5", "x-gzip", " gzip "})
+    EXPECT_TRUE(accepts_gzip(field)) << field;
   for (const auto* field : {"", "br", "gzip;q=0", "identity", "gzipx"}) EXPECT_FALSE(accepts_gzip(field)) << field;
 }
 

@@ -9,14 +9,14 @@ namespace berth::http {
 
 /// What of an answer depends on its connection rather than on the application.
 struct HeadOptions {
-  std::string_view date;             ///< of the Date field
+  std::string_view date;  ///< of the Date field
   std::string_view request_id;
   bool keep_alive = true;
-  bool gzip = false;                 ///< the body goes out compressed
-  bool vary_encoding = false;        ///< it could have gone out either way
+  bool gzip = false;           ///< the body goes out compressed
+  bool vary_encoding = false;  ///< it could have gone out either way
   std::size_t content_length = 0;
-  std::string_view etag;             ///< "" for none
-  std::string_view allowed_origin;   ///< CORS; "" for none
+  std::string_view etag;            ///< "" for none
+  std::string_view allowed_origin;  ///< CORS; "" for none
 };
 
 /// Appends the status line and the fields of an answer, up to and with the empty line.

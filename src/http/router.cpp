@@ -94,8 +94,7 @@ Result<void> Router::add(Method method, std::string_view pattern, std::size_t ro
   }
   auto& slot = node->routes[static_cast<std::size_t>(method)];
   if (slot != kNone) {
-    return Error(ErrorCode::already_exists, "route.duplicate",
-                 {"路由重复声明", "A route is declared twice"})
+    return Error(ErrorCode::already_exists, "route.duplicate", {"路由重复声明", "A route is declared twice"})
         .with_detail(std::string(name(method)) + " " + std::string(pattern));
   }
   slot = route;

@@ -51,7 +51,9 @@ TEST_F(RouterTest, TakesALiteralAsANameWhereOnlyTheNameHasTheMethod) {
   EXPECT_EQ(match.values[0].second, "actions");
 }
 
-TEST_F(RouterTest, AnswersHeadLikeGet) { EXPECT_EQ(router_.find(Method::head, "/api/instances").route, 1U); }
+TEST_F(RouterTest, AnswersHeadLikeGet) {
+  EXPECT_EQ(router_.find(Method::head, "/api/instances").route, 1U);
+}
 
 TEST_F(RouterTest, NamesTheMethodsOfAPathThatLacksTheOneAskedFor) {
   const auto match = router_.find(Method::put, "/api/instances/a");
@@ -60,14 +62,15 @@ TEST_F(RouterTest, NamesTheMethodsOfAPathThatLacksTheOneAskedFor) {
 }
 
 TEST_F(RouterTest, KnowsNoOtherPath) {
-  for (const std::string_view path : {"", "api", "/api", "/api/instances/", "/api/instances/a/b", "//", "/api//instances"}) {
+  for (const std::string_view path :
+       {"", "api", "/api", "/api/instances/", "/api/instances/a/b", "//", "/api//instances"}) {
     EXPECT_EQ(router_.find(Method::get, path).kind, Kind::unknown) << path;
   }
 }
 
 TEST_F(RouterTest, RefusesBrokenEncoding) {
-  for (const std::string_view path : {"/api/instances/%", "/api/instances/%4", "/api/instances/%zz", "/api/instances/%00",
-                                      "/api/instances/%ff"}) {
+  for (const std::string_view path :
+       {"/api/instances/%", "/api/instances/%4", "/api/instances/%zz", "/api/instances/%00", "/api/instances/%ff"}) {
     EXPECT_EQ(router_.find(Method::get, path).kind, Kind::malformed) << path;
   }
 }

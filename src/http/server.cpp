@@ -1,13 +1,13 @@
 #include "http/server.h"
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ip/v6_only.hpp>
-#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/post.hpp>
 #include <future>
 
 #include "base/encoding.h"
@@ -235,14 +235,14 @@ class BeastServer final : public Server {
 
   void declare(metrics::Registry& metrics) {
     state_.accepted = &metrics.counter("berth_http_connections_total", "Connections accepted");
-    state_.refused = &metrics.counter("berth_http_connections_refused_total",
-                                      "Connections over the limit of their address");
+    state_.refused =
+        &metrics.counter("berth_http_connections_refused_total", "Connections over the limit of their address");
     state_.timed_out = &metrics.counter("berth_http_timeouts_total", "Requests that were sent too slowly");
     state_.received_bytes = &metrics.counter("berth_http_received_bytes_total", "Bytes received from clients");
     state_.sent_bytes = &metrics.counter("berth_http_sent_bytes_total", "Bytes sent to clients");
     state_.websocket_messages = &metrics.counter("berth_websocket_messages_total", "WebSocket messages sent");
-    state_.websocket_skipped = &metrics.counter("berth_websocket_skipped_total",
-                                                "States that slow WebSocket readers did not get");
+    state_.websocket_skipped =
+        &metrics.counter("berth_websocket_skipped_total", "States that slow WebSocket readers did not get");
     metrics.observe("berth_http_connections", "Open connections, WebSockets included", {},
                     [this] { return static_cast<double>(state_.connections.load()); });
     metrics.observe("berth_websocket_clients", "Open WebSockets", {},

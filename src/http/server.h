@@ -57,9 +57,9 @@ struct TlsFiles {
 };
 
 struct ListenerSettings {
-  std::string address;                ///< "127.0.0.1", "::1", "0.0.0.0", "::"
-  std::uint16_t port = 0;             ///< 0: any free one, see Server::ports
-  std::optional<TlsFiles> tls;        ///< TLS 1.2 and 1.3
+  std::string address;          ///< "127.0.0.1", "::1", "0.0.0.0", "::"
+  std::uint16_t port = 0;       ///< 0: any free one, see Server::ports
+  std::optional<TlsFiles> tls;  ///< TLS 1.2 and 1.3
   std::vector<Mount> mounts;
 };
 
@@ -75,12 +75,12 @@ struct Limits {
 
 struct ServerSettings {
   std::vector<ListenerSettings> listeners;
-  std::size_t threads = 0;                      ///< 0: one per core
+  std::size_t threads = 0;  ///< 0: one per core
   Limits limits;
-  std::vector<std::string> trusted_proxies;     ///< addresses or networks in CIDR form
-  std::vector<std::string> allowed_origins;     ///< CORS; "*" allows every origin without credentials
-  std::string access_log;                       ///< a file, "-" for standard error, "" for none
-  std::size_t compress_from = 1024;             ///< bytes; smaller answers go out as they are
+  std::vector<std::string> trusted_proxies;  ///< addresses or networks in CIDR form
+  std::vector<std::string> allowed_origins;  ///< CORS; "*" allows every origin without credentials
+  std::string access_log;                    ///< a file, "-" for standard error, "" for none
+  std::size_t compress_from = 1024;          ///< bytes; smaller answers go out as they are
   std::chrono::seconds websocket_ping{30};
 };
 

@@ -216,7 +216,8 @@ TEST_F(ServerTest, ServesALongPipelineWhole) {
   connection.send(requests);
   const std::string answers = connection.read_answers(500);
   std::size_t count = 0;
-  for (auto at = answers.find("HTTP/1.1 200"); at != std::string::npos; at = answers.find("HTTP/1.1 200", at + 1)) ++count;
+  for (auto at = answers.find("HTTP/1.1 200"); at != std::string::npos; at = answers.find("HTTP/1.1 200", at + 1))
+    ++count;
   EXPECT_EQ(count, 500U);
 }
 
@@ -231,8 +232,9 @@ TEST_F(ServerTest, ReadsARequestThatArrivesByteByByte) {
 
 TEST_F(ServerTest, ReadsAChunkedBody) {
   serve();
-  EXPECT_TRUE(ask("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
-                  .ends_with("\r\n\r\nabcde"));
+  EXPECT_TRUE(
+      ask("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+          .ends_with("\r\n\r\nabcde"));
 }
 
 TEST_F(ServerTest, ReadsAChunkedBodyThatArrivesByteByByte) {
@@ -314,7 +316,8 @@ TEST_F(ServerTest, RefusesWhatIsNoRequestAndCloses) {
       {"chunked body",
        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n" + std::string(1024, 'a') + "\r\n",
        "413"},
-      {"huge chunk", "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", "400"},
+      {"huge chunk", "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+       "400"},
   };
   for (const auto& bad : cases) {
     RawConnection connection(port_);

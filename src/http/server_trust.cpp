@@ -33,8 +33,7 @@ Error unusable(const std::string& file, const char* why) {
 Result<ServerTrust> read_server_trust(const std::string& file) {
   const std::unique_ptr<std::FILE, CloseFile> stream(std::fopen(file.c_str(), "re"));
   if (!stream) return unusable(file, "cannot be opened");
-  const std::unique_ptr<X509, FreeCertificate> certificate(
-      PEM_read_X509(stream.get(), nullptr, nullptr, nullptr));
+  const std::unique_ptr<X509, FreeCertificate> certificate(PEM_read_X509(stream.get(), nullptr, nullptr, nullptr));
   if (!certificate) return unusable(file, "holds no PEM certificate");
 
   ServerTrust trust;

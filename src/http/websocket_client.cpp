@@ -45,11 +45,12 @@ Error unreachable(std::string detail) {
       .with_detail(std::move(detail));
 }
 Error timed_out() {
-  return Error(ErrorCode::deadline_exceeded, "http.timeout",
-               Text{"等待应答超时", "no answer within the time allowed"});
+  return Error(ErrorCode::deadline_exceeded, "http.timeout", Text{"等待应答超时", "no answer within the time allowed"});
 }
 
-Error stopped() { return Error(ErrorCode::cancelled, "http.stopped", Text{"正在关闭", "shutting down"}); }
+Error stopped() {
+  return Error(ErrorCode::cancelled, "http.stopped", Text{"正在关闭", "shutting down"});
+}
 
 struct Address {
   bool tls = false;
@@ -73,7 +74,8 @@ Result<Address> parse_address(const std::string& base_url) {
   address.authority = rest;
   std::string_view host = rest;
   std::string_view port;
-  if (const std::size_t colon = rest.rfind(':'); colon != std::string_view::npos && rest.find(']', colon) == rest.npos) {
+  if (const std::size_t colon = rest.rfind(':');
+      colon != std::string_view::npos && rest.find(']', colon) == rest.npos) {
     host = rest.substr(0, colon);
     port = rest.substr(colon + 1);
   }
@@ -229,9 +231,7 @@ class Session final : public SessionBase {
       const std::lock_guard lock(queue_mutex_);
       refusing_ = true;
     }
-    loop_->post([self = self(), code, text = std::string(reason.substr(0, 123))] {
-      self->begin_close(code, text);
-    });
+    loop_->post([self = self(), code, text = std::string(reason.substr(0, 123))] { self->begin_close(code, text); });
   }
 
   std::size_t waiting_bytes() const override {
@@ -326,9 +326,8 @@ class Session final : public SessionBase {
     }));
     stream_.read_message_max(kMessageLimit);
     stream_.auto_fragment(false);
-    stream_.control_callback([this](websocket::frame_type, beast::string_view) {
-      heard_ = std::chrono::steady_clock::now();
-    });
+    stream_.control_callback(
+        [this](websocket::frame_type, beast::string_view) { heard_ = std::chrono::steady_clock::now(); });
     stream_.async_handshake(answer_, authority_, target_, [self = self()](error_code failure) {
       if (self->state_ != State::opening) return;
       if (failure) return self->fail_open(self->upgrade_error(failure));
@@ -338,14 +337,17 @@ class Session final : public SessionBase {
 
   Error upgrade_error(error_code failure) const {
     if (failure == websocket::error::upgrade_declined) {
-      return Error(ErrorCode::internal, "http.upgrade", Text{"服务器拒绝升级为 WebSocket", "the server refused the WebSocket"})
+      return Error(ErrorCode::internal, "http.upgrade",
+                   Text{"服务器拒绝升级为 WebSocket", "the server refused the WebSocket"})
           .with_detail("status " + std::to_string(answer_.result_int()) + " " + answer_.body());
     }
-    const bool garbage = failure.category() == beast::http::make_error_code(beast::http::error::bad_version).category() ||
-                         failure.category() == websocket::make_error_code(websocket::error::bad_http_version).category();
+    const bool garbage =
+        failure.category() == beast::http::make_error_code(beast::http::error::bad_version).category() ||
+        failure.category() == websocket::make_error_code(websocket::error::bad_http_version).category();
     const bool cut_off = failure == beast::http::error::partial_message;
     if (garbage || cut_off) {
-      return Error(ErrorCode::internal, "http.protocol", Text{"服务器的应答无法理解", "the server's answer makes no sense"})
+      return Error(ErrorCode::internal, "http.protocol",
+                   Text{"服务器的应答无法理解", "the server's answer makes no sense"})
           .with_detail(failure.message());
     }
     return unreachable("upgrade: " + failure.message());
@@ -600,7 +602,8 @@ Result<std::shared_ptr<WebSocketClient::Connection>> WebSocketClient::connect(
   std::shared_ptr<SessionBase> session;
   if (address.tls) {
     auto context = BERTH_TRY(make_client_tls_context(endpoint, address.host));
-    session = std::make_shared<Session<TlsStream>>(loop, std::move(handler), silence, context, loop->context(), *context);
+    session =
+        std::make_shared<Session<TlsStream>>(loop, std::move(handler), silence, context, loop->context(), *context);
   } else {
     session = std::make_shared<Session<Socket>>(loop, std::move(handler), silence, nullptr, loop->context());
   }

@@ -40,15 +40,18 @@ using Peer = websocket::stream<UnixSocket>;
 
 constexpr milliseconds kQuiet{60'000};
 
-Deadline soon() { return Deadline::after(seconds(10)); }
-Payload text(std::string content) { return std::make_shared<const std::string>(std::move(content)); }
+Deadline soon() {
+  return Deadline::after(seconds(10));
+}
+Payload text(std::string content) {
+  return std::make_shared<const std::string>(std::move(content));
+}
 
 /// Accepts one WebSocket on a unix socket and lets `script` talk; its errors end the connection.
 class PeerServer {
  public:
   PeerServer(const std::string& path, std::function<void(Peer&, error_code&)> script)
-      : acceptor_(context_, asio::local::stream_protocol::endpoint(path)),
-        thread_([this, script = std::move(script)] {
+      : acceptor_(context_, asio::local::stream_protocol::endpoint(path)), thread_([this, script = std::move(script)] {
           Peer peer(acceptor_.accept());
           beast::flat_buffer buffer;
           error_code failure;
@@ -159,8 +162,8 @@ TEST_F(WebSocketClientTest, CarriesTextAndBinaryBothWaysInOrder) {
   connection->send(text(""), Frame::text);
   connection->send(text("last"), Frame::text);
   ASSERT_TRUE(recorder_->wait_for("t:last"));
-  EXPECT_EQ(recorder_->calls(), (std::vector<std::string>{"open", "t:first 实例", std::string("b:\0\xff", 4), "t:",
-                                                          "t:last"}));
+  EXPECT_EQ(recorder_->calls(),
+            (std::vector<std::string>{"open", "t:first 实例", std::string("b:\0\xff", 4), "t:", "t:last"}));
   EXPECT_TRUE(eventually([&] { return recorder_->drained() > 0 && connection->waiting_bytes() == 0; }));
 }
 

@@ -14,8 +14,7 @@ namespace berth::identity {
 void check_username(std::string_view username, std::vector<FieldError>& refused);
 /// "" is an absent address and fits.
 void check_email(std::string_view email, std::vector<FieldError>& refused);
-void check_password(const Secret& password, std::string_view username,
-                    std::vector<FieldError>& refused);
+void check_password(const Secret& password, std::string_view username, std::vector<FieldError>& refused);
 void check_key_name(std::string_view name, std::vector<FieldError>& refused);
 void check_key_scope(const std::vector<std::string>& scope, std::vector<FieldError>& refused);
 

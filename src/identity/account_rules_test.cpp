@@ -15,17 +15,16 @@ std::vector<std::string> refused_by(Check check, const Args&... args) {
 }
 
 TEST(AccountRules, names_of_letters_digits_and_three_marks_fit) {
-  for (const std::string& name :
-       {std::string("a"), std::string("Alice.B_c-9"), std::string(64, 'x')}) {
+  for (const std::string& name : {std::string("a"), std::string("Alice.B_c-9"), std::string(64, 'x')}) {
     EXPECT_TRUE(refused_by(check_username, name).empty()) << name;
   }
 }
 
 TEST(AccountRules, other_names_do_not) {
   for (const std::string& name :
-       {std::string(), std::string(65, 'x'), std::string("a b"), std::string("a@b"),
-        std::string("用户"), std::string("аdmin"), std::string("a\0b", 3), std::string("a\nb"),
-        std::string("a:b"), std::string("../x"), std::string(1'000'000, 'x')}) {
+       {std::string(), std::string(65, 'x'), std::string("a b"), std::string("a@b"), std::string("用户"),
+        std::string("аdmin"), std::string("a\0b", 3), std::string("a\nb"), std::string("a:b"), std::string("../x"),
+        std::string(1'000'000, 'x')}) {
     EXPECT_EQ(refused_by(check_username, name), std::vector<std::string>{"username"});
   }
 }
@@ -37,9 +36,8 @@ TEST(AccountRules, nobody_may_be_called_system) {
 
 TEST(AccountRules, usual_addresses_fit) {
   const std::string longest_local = std::string(64, 'l').append("@example.com");
-  for (const std::string& email :
-       {std::string(), std::string("a@b"), std::string("first.last+tag@Sub.Example.com"),
-        std::string("o'neil@example.com"), longest_local}) {
+  for (const std::string& email : {std::string(), std::string("a@b"), std::string("first.last+tag@Sub.Example.com"),
+                                   std::string("o'neil@example.com"), longest_local}) {
     EXPECT_TRUE(refused_by(check_email, email).empty()) << email;
   }
 }

@@ -15,8 +15,7 @@ namespace {
 constexpr std::size_t kMostKeys = 100;
 
 Error name_taken() {
-  return Error(ErrorCode::already_exists, "api_key.name_taken",
-               {"密钥名称已存在", "The key's name is taken"})
+  return Error(ErrorCode::already_exists, "api_key.name_taken", {"密钥名称已存在", "The key's name is taken"})
       .with_field("name", {"密钥名称已存在", "The key's name is taken"});
 }
 
@@ -26,10 +25,9 @@ std::vector<std::string> narrowed(const std::vector<std::string>& scope, Role ow
 
 /// A pattern that grants its owner's key nothing is a mistake that would else be found out much
 /// later.
-void check_scope_grants(const std::vector<std::string>& scope, Role owner,
-                        std::vector<FieldError>& refused) {
-  const auto useless = std::ranges::find_if(
-      scope, [&](const std::string& pattern) { return narrowed({pattern}, owner).empty(); });
+void check_scope_grants(const std::vector<std::string>& scope, Role owner, std::vector<FieldError>& refused) {
+  const auto useless =
+      std::ranges::find_if(scope, [&](const std::string& pattern) { return narrowed({pattern}, owner).empty(); });
   if (useless == scope.end()) return;
   refused.push_back({"scope",
                      {fmt::format("您的角色没有权限“{}”", *useless),
@@ -38,8 +36,7 @@ void check_scope_grants(const std::vector<std::string>& scope, Role owner,
 
 }  // namespace
 
-Result<IssuedApiKey> StoreIdentityService::create_key(UserId owner, const NewApiKey& key,
-                                                      const audit::Origin& origin) {
+Result<IssuedApiKey> StoreIdentityService::create_key(UserId owner, const NewApiKey& key, const audit::Origin& origin) {
   const Timestamp now = clock_.now();
   std::vector<FieldError> refused;
   check_key_name(key.name, refused);
@@ -61,32 +58,31 @@ Result<IssuedApiKey> StoreIdentityService::create_key(UserId owner, const NewApi
                               .last_used_at = std::nullopt},
                       .secret = Secret(text)};
   wipe(text);
-  issued.key.scope = BERTH_TRY(
-      database_.write([&](store::Transaction& transaction) -> Result<std::vector<std::string>> {
+  issued.key.scope =
+      BERTH_TRY(database_.write([&](store::Transaction& transaction) -> Result<std::vector<std::string>> {
         const Account account = BERTH_TRY(require_account(transaction, owner));
         std::vector<FieldError> useless;
         check_scope_grants(key.scope, account.user.role, useless);
         if (!useless.empty()) return refuse_fields(std::move(useless));
         const auto present = BERTH_TRY(keys_of(transaction, owner));
-        if (std::ranges::any_of(
-                present, [&](const KeyRecord& record) { return record.key.name == key.name; })) {
+        if (std::ranges::any_of(present, [&](const KeyRecord& record) { return record.key.name == key.name; })) {
           return name_taken();
         }
         if (present.size() >= kMostKeys) {
           return Error(ErrorCode::exhausted, "api_key.limit",
                        {"每个用户最多 100 个 API 密钥", "A user has at most 100 API keys"});
         }
-        BERTH_CHECK(transaction.execute(
-            "INSERT INTO api_keys (id, user_id, name, hash, prefix, scope, created_at, expires_at) "
-            "VALUES (:id, :owner, :name, :hash, :prefix, :scope, :now, :expires)",
-            {{"id", issued.key.id},
-             {"owner", owner},
-             {"name", key.name},
-             {"hash", lookup_hash(issued.secret.reveal())},
-             {"prefix", prefix},
-             {"scope", scope_text(issued.key.scope)},
-             {"now", now},
-             {"expires", key.expires_at}}));
+        BERTH_CHECK(
+            transaction.execute("INSERT INTO api_keys (id, user_id, name, hash, prefix, scope, created_at, expires_at) "
+                                "VALUES (:id, :owner, :name, :hash, :prefix, :scope, :now, :expires)",
+                                {{"id", issued.key.id},
+                                 {"owner", owner},
+                                 {"name", key.name},
+                                 {"hash", lookup_hash(issued.secret.reveal())},
+                                 {"prefix", prefix},
+                                 {"scope", scope_text(issued.key.scope)},
+                                 {"now", now},
+                                 {"expires", key.expires_at}}));
         BERTH_CHECK(record_key(transaction, origin, "api_key.create", issued.key, account.user));
         BERTH_CHECK(announce(transaction, owner));
         return narrowed(key.scope, account.user.role);
@@ -109,13 +105,11 @@ Result<std::vector<ApiKey>> StoreIdentityService::list_keys(UserId owner) const 
   });
 }
 
-Result<void> StoreIdentityService::delete_key(UserId owner, std::string_view key_id,
-                                              const audit::Origin& origin) {
+Result<void> StoreIdentityService::delete_key(UserId owner, std::string_view key_id, const audit::Origin& origin) {
   BERTH_CHECK(database_.write([&](store::Transaction& transaction) -> Result<void> {
     const Account account = BERTH_TRY(require_account(transaction, owner));
     const auto present = BERTH_TRY(keys_of(transaction, owner));
-    const auto found = std::ranges::find_if(
-        present, [&](const KeyRecord& record) { return record.key.id == key_id; });
+    const auto found = std::ranges::find_if(present, [&](const KeyRecord& record) { return record.key.id == key_id; });
     if (found == present.end()) return key_not_found();
     BERTH_CHECK(transaction.execute("DELETE FROM api_keys WHERE id = :id AND user_id = :owner",
                                     {{"id", key_id}, {"owner", owner}}));

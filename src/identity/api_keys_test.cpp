@@ -9,9 +9,7 @@ using std::chrono::seconds;
 class ApiKeysTest : public IdentityTest {
  protected:
   ApiKeysTest() { alice_ = make_user("alice"); }
-  Result<IssuedApiKey> create(const NewApiKey& key) {
-    return service().create_key(alice_.id, key, from("192.0.2.1"));
-  }
+  Result<IssuedApiKey> create(const NewApiKey& key) { return service().create_key(alice_.id, key, from("192.0.2.1")); }
   User alice_;
 };
 
@@ -40,20 +38,16 @@ TEST_F(ApiKeysTest, a_scope_narrows_the_owners_rights) {
 }
 
 TEST_F(ApiKeysTest, a_key_never_exceeds_its_owner_whatever_the_owner_becomes) {
-  const User root =
-      must(service().create_user({"root", "", Secret(kPassword), Role::admin}, from("")));
-  const auto issued =
-      must(service().create_key(root.id, {.name = "all", .scope = {"*"}}, from("")));
+  const User root = must(service().create_user({"root", "", Secret(kPassword), Role::admin}, from("")));
+  const auto issued = must(service().create_key(root.id, {.name = "all", .scope = {"*"}}, from("")));
   must(service().create_user({"other", "", Secret(kPassword), Role::admin}, from("")));
-  EXPECT_TRUE(
-      must(service().authenticate(issued.secret.reveal()))->allows(permissions::kUsersManage));
+  EXPECT_TRUE(must(service().authenticate(issued.secret.reveal()))->allows(permissions::kUsersManage));
   const auto epoch = service().epoch();
   must(service().update_user(root.id, {.role = Role::viewer}, from("")));
   EXPECT_NE(service().epoch(), epoch);
   const auto principal = must(service().authenticate(issued.secret.reveal()));
   EXPECT_EQ(principal->permissions.patterns(), PermissionSet::of(Role::viewer).patterns());
-  EXPECT_EQ(must(service().list_keys(root.id)).front().scope,
-            PermissionSet::of(Role::viewer).patterns());
+  EXPECT_EQ(must(service().list_keys(root.id)).front().scope, PermissionSet::of(Role::viewer).patterns());
 }
 
 TEST_F(ApiKeysTest, a_scope_that_grants_nothing_is_refused) {
@@ -65,8 +59,7 @@ TEST_F(ApiKeysTest, a_scope_that_grants_nothing_is_refused) {
 
 TEST_F(ApiKeysTest, an_expired_key_is_out) {
   const auto issued = must(create({.name = "short", .expires_at = clock().now() + minutes(5)}));
-  EXPECT_EQ(must(service().authenticate(issued.secret.reveal()))->expires_at,
-            clock().now() + minutes(5));
+  EXPECT_EQ(must(service().authenticate(issued.secret.reveal()))->expires_at, clock().now() + minutes(5));
   pass(minutes(5) - std::chrono::microseconds(1));
   EXPECT_EQ(asked(issued.secret.reveal()), "ok");
   pass(std::chrono::microseconds(1));
@@ -74,8 +67,7 @@ TEST_F(ApiKeysTest, an_expired_key_is_out) {
 }
 
 TEST_F(ApiKeysTest, all_bad_fields_are_named_at_once) {
-  EXPECT_EQ(fields_of(create({.name = "", .scope = {"?"}, .expires_at = clock().now()})),
-            "name scope expires_at");
+  EXPECT_EQ(fields_of(create({.name = "", .scope = {"?"}, .expires_at = clock().now()})), "name scope expires_at");
   EXPECT_EQ(reason_of(service().create_key(UserId(77), {.name = "k"}, from(""))), "user.not_found");
 }
 
@@ -100,8 +92,7 @@ TEST_F(ApiKeysTest, a_deleted_key_is_out_at_once) {
   EXPECT_NE(service().epoch(), epoch);
   EXPECT_EQ(asked(issued.secret.reveal()), "auth.invalid");
   EXPECT_EQ(asked(other.secret.reveal()), "ok");
-  EXPECT_EQ(reason_of(service().delete_key(alice_.id, issued.key.id, from(""))),
-            "api_key.not_found");
+  EXPECT_EQ(reason_of(service().delete_key(alice_.id, issued.key.id, from(""))), "api_key.not_found");
 }
 
 TEST_F(ApiKeysTest, somebody_elses_key_does_not_exist) {
@@ -115,8 +106,7 @@ TEST_F(ApiKeysTest, somebody_elses_key_does_not_exist) {
 TEST_F(ApiKeysTest, no_part_or_variant_of_a_key_works) {
   const auto issued = must(create({.name = "k"}));
   const std::string key(issued.secret.reveal());
-  for (const std::string& text :
-       {key.substr(0, key.size() - 1), key + "0", issued.key.prefix, " " + key}) {
+  for (const std::string& text : {key.substr(0, key.size() - 1), key + "0", issued.key.prefix, " " + key}) {
     EXPECT_EQ(asked(text), "auth.invalid");
   }
   EXPECT_EQ(count("SELECT count(*) AS n FROM api_keys WHERE hash LIKE '%berth%' OR prefix LIKE "
@@ -146,8 +136,7 @@ TEST_F(ApiKeysTest, use_is_noted_by_the_sweep_at_most_once_a_minute) {
 }
 
 TEST_F(ApiKeysTest, keys_survive_a_restart) {
-  const auto issued = must(
-      create({.name = "k", .scope = {"instances:*"}, .expires_at = clock().now() + minutes(5)}));
+  const auto issued = must(create({.name = "k", .scope = {"instances:*"}, .expires_at = clock().now() + minutes(5)}));
   restart();
   const auto principal = must(service().authenticate(issued.secret.reveal()));
   EXPECT_EQ(principal->expires_at, clock().now() + minutes(5));

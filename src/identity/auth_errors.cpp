@@ -8,8 +8,7 @@
 namespace berth::identity {
 
 Error invalid_credential(std::string detail) {
-  return Error(ErrorCode::unauthenticated, "auth.invalid",
-               {"凭证无效", "The credential is not valid"})
+  return Error(ErrorCode::unauthenticated, "auth.invalid", {"凭证无效", "The credential is not valid"})
       .with_detail(std::move(detail));
 }
 
@@ -18,20 +17,15 @@ Error expired_credential() {
 }
 
 Error revoked_credential() {
-  return {
-      ErrorCode::unauthenticated, "auth.revoked", {"凭证已被撤销", "The credential was revoked"}};
+  return {ErrorCode::unauthenticated, "auth.revoked", {"凭证已被撤销", "The credential was revoked"}};
 }
 
 Error bad_credentials() {
-  return {ErrorCode::unauthenticated,
-          "auth.bad_credentials",
-          {"用户名或密码错误", "Wrong user name or password"}};
+  return {ErrorCode::unauthenticated, "auth.bad_credentials", {"用户名或密码错误", "Wrong user name or password"}};
 }
 
 Error otp_required() {
-  return {ErrorCode::unauthenticated,
-          "auth.otp_required",
-          {"需要动态验证码", "A one-time code is needed"}};
+  return {ErrorCode::unauthenticated, "auth.otp_required", {"需要动态验证码", "A one-time code is needed"}};
 }
 
 Error otp_invalid() {
@@ -41,8 +35,7 @@ Error otp_invalid() {
 }
 
 Error throttled(std::chrono::microseconds wait) {
-  const auto seconds =
-      std::max(std::chrono::ceil<std::chrono::seconds>(wait), std::chrono::seconds(1));
+  const auto seconds = std::max(std::chrono::ceil<std::chrono::seconds>(wait), std::chrono::seconds(1));
   return Error(ErrorCode::rate_limited, "auth.throttled",
                {fmt::format("尝试次数过多，请在 {} 秒后重试", seconds.count()),
                 fmt::format("Too many attempts; try again in {} s", seconds.count())})
@@ -54,8 +47,7 @@ Error user_not_found() {
 }
 
 Error key_not_found() {
-  return {
-      ErrorCode::not_found, "api_key.not_found", {"API 密钥不存在", "The API key does not exist"}};
+  return {ErrorCode::not_found, "api_key.not_found", {"API 密钥不存在", "The API key does not exist"}};
 }
 
 }  // namespace berth::identity

@@ -9,8 +9,7 @@
 namespace berth::identity {
 namespace {
 
-PrincipalPointer principal_of_key(const User& owner, const PermissionSet& permissions,
-                                  const ApiKey& key) {
+PrincipalPointer principal_of_key(const User& owner, const PermissionSet& permissions, const ApiKey& key) {
   auto principal = std::make_shared<Principal>();
   principal->kind = Principal::Kind::api_key;
   principal->user_id = owner.id;
@@ -25,8 +24,7 @@ PrincipalPointer principal_of_key(const User& owner, const PermissionSet& permis
 
 }  // namespace
 
-void Directory::replace_all(std::vector<UserRecords> users,
-                            std::unordered_map<std::string, Timestamp> revoked_tokens) {
+void Directory::replace_all(std::vector<UserRecords> users, std::unordered_map<std::string, Timestamp> revoked_tokens) {
   const std::lock_guard writing(writers_mutex_);
   Contents fresh;
   for (auto& records : users) add(fresh, std::move(records));
@@ -42,8 +40,7 @@ void Directory::replace_user(UserId id, std::optional<UserRecords> records) {
   const std::lock_guard writing(writers_mutex_);
   const std::unique_lock lock(mutex_);
   const auto known = contents_.members.find(id.value());
-  const bool stale =
-      known != contents_.members.end() && (!records || took_away(*known->second, *records));
+  const bool stale = known != contents_.members.end() && (!records || took_away(*known->second, *records));
   contents_.remove(id);
   if (records) add(contents_, std::move(*records));
   if (stale) epoch_.fetch_add(1, std::memory_order_acq_rel);
@@ -61,8 +58,7 @@ Result<PrincipalPointer> Directory::of_token(const TokenClaims& claims, Timestam
   {
     const std::shared_lock lock(mutex_);
     const auto session = contents_.sessions.find(claims.session_id);
-    if (session == contents_.sessions.end() || revoked_tokens_.contains(claims.token_id))
-      return revoked_credential();
+    if (session == contents_.sessions.end() || revoked_tokens_.contains(claims.token_id)) return revoked_credential();
     if (now >= session->second.expires_at) return expired_credential();
     member = session->second.member;
   }
@@ -121,8 +117,8 @@ void Directory::add(Contents& contents, UserRecords records) {
       use->collected = record.key.last_used_at.value_or(Timestamp{}).time_since_epoch().count();
       use->last = use->collected;
     }
-    contents.keys[record.hash] = {principal_of_key(member->user, member->permissions, record.key),
-                                  member->user.enabled, use};
+    contents.keys[record.hash] = {principal_of_key(member->user, member->permissions, record.key), member->user.enabled,
+                                  use};
   }
   contents.members[member->user.id.value()] = std::move(member);
 }

@@ -46,8 +46,7 @@ struct KeyUse {
 /// few look-ups.
 class Directory {
  public:
-  void replace_all(std::vector<UserRecords> users,
-                   std::unordered_map<std::string, Timestamp> revoked_tokens);
+  void replace_all(std::vector<UserRecords> users, std::unordered_map<std::string, Timestamp> revoked_tokens);
   /// Replaces all that is known of one user; nothing means that the user is gone.
   void replace_user(UserId id, std::optional<UserRecords> records);
   /// Refuses one access token from now on.

@@ -40,8 +40,7 @@ template <class T>
 std::string fields_of(const Result<T>& result) {
   std::string names;
   if (!result) {
-    for (const auto& field : result.error().fields())
-      names += (names.empty() ? "" : " ") + field.field;
+    for (const auto& field : result.error().fields()) names += (names.empty() ? "" : " ") + field.field;
   }
   return names;
 }
@@ -84,20 +83,16 @@ class IdentityFixture {
     return {UserId(), "", std::move(address), "lxd-panel", RequestId("request-1")};
   }
   User make_user(const std::string& name, Role role = Role::user) {
-    return must(service().create_user({name, name + "@example.com", Secret(kPassword), role},
-                                      from("192.0.2.1")));
+    return must(service().create_user({name, name + "@example.com", Secret(kPassword), role}, from("192.0.2.1")));
   }
-  Result<Tokens> try_login(std::string_view login, std::string_view password = kPassword,
-                           std::string_view otp = "", const std::string& address = "192.0.2.1") {
+  Result<Tokens> try_login(std::string_view login, std::string_view password = kPassword, std::string_view otp = "",
+                           const std::string& address = "192.0.2.1") {
     return service().login(login, Secret(std::string(password)), otp, from(address));
   }
   Tokens login(std::string_view name) { return must(try_login(name)); }
-  std::string asked(std::string_view credential) {
-    return reason_of(service().authenticate(credential));
-  }
+  std::string asked(std::string_view credential) { return reason_of(service().authenticate(credential)); }
 
-  std::int64_t audited(const std::string& action,
-                       audit::Outcome outcome = audit::Outcome::success) {
+  std::int64_t audited(const std::string& action, audit::Outcome outcome = audit::Outcome::success) {
     audit::Filter filter;
     filter.action_prefix = action;
     filter.limit = 1000;

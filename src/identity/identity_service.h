@@ -21,9 +21,8 @@ namespace berth::identity {
 struct User {
   UserId id;
   std::string uuid;
-  std::string
-      username;       ///< 1 to 64 of letters, digits, '.', '_', '-'; unique without regard to case
-  std::string email;  ///< "" or unique without regard to case
+  std::string username;  ///< 1 to 64 of letters, digits, '.', '_', '-'; unique without regard to case
+  std::string email;     ///< "" or unique without regard to case
   Role role = Role::user;
   bool enabled = true;
   bool totp_enabled = false;
@@ -105,10 +104,8 @@ class IdentityService {
   };
 
   /// Loads users, sessions and keys into memory. `sealing` and the rest must outlive the service.
-  static Result<std::unique_ptr<IdentityService>> create(const Settings& settings,
-                                                         store::Database& database,
-                                                         audit::AuditLog& audit,
-                                                         const Sealing& sealing,
+  static Result<std::unique_ptr<IdentityService>> create(const Settings& settings, store::Database& database,
+                                                         audit::AuditLog& audit, const Sealing& sealing,
                                                          const Clock& clock);
   virtual ~IdentityService() = default;
 
@@ -150,8 +147,7 @@ class IdentityService {
   // Errors: invalid_argument "identity.invalid" naming every bad field; already_exists
   // "user.username_taken", "user.email_taken"; not_found "user.not_found".
   virtual Result<User> create_user(const NewUser& user, const audit::Origin& origin) = 0;
-  virtual Result<User> update_user(UserId id, const UserChange& change,
-                                   const audit::Origin& origin) = 0;
+  virtual Result<User> update_user(UserId id, const UserChange& change, const audit::Origin& origin) = 0;
   /// The last enabled administrator cannot be removed, disabled or demoted: conflict
   /// "user.last_admin".
   virtual Result<void> delete_user(UserId id, const audit::Origin& origin) = 0;
@@ -159,11 +155,10 @@ class IdentityService {
   virtual Result<User> find_user(std::string_view username_or_email) const = 0;
   /// By user name; `search` is a part of the name or e-mail address, "" for all; `limit` is 1 to
   /// 1000.
-  virtual Result<UserPage> list_users(std::string_view search, std::int64_t limit,
-                                      std::int64_t offset) const = 0;
+  virtual Result<UserPage> list_users(std::string_view search, std::int64_t limit, std::int64_t offset) const = 0;
   /// Checks the old password, throttled like a login, then sets the new one and ends all sessions.
-  virtual Result<void> change_password(UserId id, const Secret& old_password,
-                                       const Secret& new_password, const audit::Origin& origin) = 0;
+  virtual Result<void> change_password(UserId id, const Secret& old_password, const Secret& new_password,
+                                       const audit::Origin& origin) = 0;
   virtual Result<bool> has_users() const = 0;
 
   // --- Second factor (RFC 6238, SHA-1, 6 digits, 30 s, one step of drift, each code once)
@@ -171,8 +166,7 @@ class IdentityService {
   /// Makes a secret that counts only once it is confirmed. Errors: conflict "totp.enabled".
   virtual Result<TotpEnrolment> begin_totp(UserId id, const audit::Origin& origin) = 0;
   /// Errors: conflict "totp.enabled", "totp.not_begun"; invalid_argument "auth.otp_invalid".
-  virtual Result<void> confirm_totp(UserId id, std::string_view code,
-                                    const audit::Origin& origin) = 0;
+  virtual Result<void> confirm_totp(UserId id, std::string_view code, const audit::Origin& origin) = 0;
   /// Errors: conflict "totp.not_enabled".
   virtual Result<void> disable_totp(UserId id, const audit::Origin& origin) = 0;
 
@@ -182,12 +176,10 @@ class IdentityService {
   // keys.
   /// Errors: invalid_argument "identity.invalid"; already_exists "api_key.name_taken"; exhausted
   /// "api_key.limit" beyond 100 keys.
-  virtual Result<IssuedApiKey> create_key(UserId owner, const NewApiKey& key,
-                                          const audit::Origin& origin) = 0;
+  virtual Result<IssuedApiKey> create_key(UserId owner, const NewApiKey& key, const audit::Origin& origin) = 0;
   virtual Result<std::vector<ApiKey>> list_keys(UserId owner) const = 0;
   /// Errors: not_found "api_key.not_found", also for somebody else's key.
-  virtual Result<void> delete_key(UserId owner, std::string_view key_id,
-                                  const audit::Origin& origin) = 0;
+  virtual Result<void> delete_key(UserId owner, std::string_view key_id, const audit::Origin& origin) = 0;
 
   /// Forgets expired sessions, used refresh tokens and stale throttles, notes when keys were used,
   /// and reads everything into memory anew. Called every minute or so by a job.

@@ -60,22 +60,18 @@ TEST_F(LoginsTest, a_wrong_password_and_a_missing_account_look_alike) {
 
 TEST_F(LoginsTest, odd_input_is_just_wrong) {
   int address = 0;
-  for (const std::string& login :
-       {std::string(), std::string(1'000'000, 'x'), std::string("用户"), std::string("\xff"),
-        std::string("a\0b", 3), std::string("' OR 1=1 --"), std::string("alice ")}) {
-    EXPECT_EQ(reason_of(try_login(login, kPassword, "", fmt::format("192.0.2.{}", ++address))),
-              "auth.bad_credentials");
+  for (const std::string& login : {std::string(), std::string(1'000'000, 'x'), std::string("用户"), std::string("\xff"),
+                                   std::string("a\0b", 3), std::string("' OR 1=1 --"), std::string("alice ")}) {
+    EXPECT_EQ(reason_of(try_login(login, kPassword, "", fmt::format("192.0.2.{}", ++address))), "auth.bad_credentials");
   }
-  for (const std::string& password :
-       {std::string(), std::string(2'000'000, 'x'), std::string("\xff\0", 2)}) {
+  for (const std::string& password : {std::string(), std::string(2'000'000, 'x'), std::string("\xff\0", 2)}) {
     EXPECT_EQ(reason_of(try_login("alice", password)), "auth.bad_credentials");
   }
 }
 
 TEST_F(LoginsTest, a_missing_account_is_throttled_like_a_present_one) {
   for (const char* login : {"alice", "mallory"}) {
-    for (int i = 0; i < 5; ++i)
-      ASSERT_EQ(reason_of(try_login(login, "wrong")), "auth.bad_credentials");
+    for (int i = 0; i < 5; ++i) ASSERT_EQ(reason_of(try_login(login, "wrong")), "auth.bad_credentials");
     EXPECT_EQ(reason_of(try_login(login, "wrong")), "auth.throttled") << login;
   }
 }
@@ -118,9 +114,7 @@ TEST_F(LoginsTest, one_accounts_failures_do_not_hold_up_another) {
 
 TEST_F(LoginsTest, an_address_that_tries_many_accounts_waits_after_five_times_as_many) {
   for (int i = 0; i < 25; ++i) {
-    ASSERT_EQ(reason_of(try_login(fmt::format("guess{}", i), "wrong", "", "203.0.113.9")),
-              "auth.bad_credentials")
-        << i;
+    ASSERT_EQ(reason_of(try_login(fmt::format("guess{}", i), "wrong", "", "203.0.113.9")), "auth.bad_credentials") << i;
   }
   EXPECT_EQ(reason_of(try_login("alice", kPassword, "", "203.0.113.9")), "auth.throttled");
   EXPECT_TRUE(try_login("alice", kPassword, "", "203.0.113.10"));
@@ -133,8 +127,7 @@ TEST_F(LoginsTest, an_address_that_tries_many_accounts_waits_after_five_times_as
 
 TEST_F(LoginsTest, an_ipv6_network_counts_as_one_address) {
   for (int i = 0; i < 25; ++i) {
-    ASSERT_EQ(reason_of(try_login(fmt::format("guess{}", i), "wrong", "",
-                                  fmt::format("2001:db8:1:2::{:x}", i))),
+    ASSERT_EQ(reason_of(try_login(fmt::format("guess{}", i), "wrong", "", fmt::format("2001:db8:1:2::{:x}", i))),
               "auth.bad_credentials");
   }
   EXPECT_EQ(reason_of(try_login("alice", kPassword, "", "2001:db8:1:2:ffff::1")), "auth.throttled");
@@ -143,8 +136,7 @@ TEST_F(LoginsTest, an_ipv6_network_counts_as_one_address) {
 
 TEST_F(LoginsTest, without_an_address_only_the_account_counts) {
   for (int i = 0; i < 40; ++i) {
-    ASSERT_EQ(reason_of(try_login(fmt::format("guess{}", i), "wrong", "", "")),
-              "auth.bad_credentials");
+    ASSERT_EQ(reason_of(try_login(fmt::format("guess{}", i), "wrong", "", "")), "auth.bad_credentials");
   }
   EXPECT_TRUE(try_login("alice", kPassword, "", ""));
 }
@@ -212,8 +204,7 @@ TEST_F(LoginsTest, attempts_are_audited_with_their_reason_and_without_the_passwo
   filter.action_prefix = "auth.login";
   const auto records = must(audit().list(filter)).records;
   ASSERT_EQ(records.size(), 4U);
-  EXPECT_EQ(records[0].entry.details, R"({"login":"","reason":"unknown"})")
-      << "it might be a password";
+  EXPECT_EQ(records[0].entry.details, R"({"login":"","reason":"unknown"})") << "it might be a password";
   EXPECT_EQ(records[1].entry.details, R"({"login":"mallory","reason":"unknown"})");
   EXPECT_EQ(records[1].entry.resource_id, "");
   EXPECT_EQ(records[2].entry.details, R"({"login":"alice","reason":"password"})");

@@ -19,8 +19,7 @@ std::string unmatched_hash(std::size_t memory_bytes, unsigned passes) {
     return text;
   };
   return fmt::format("$argon2id$v=19$m={},t={},p=1${}${}", memory_bytes / 1024, passes,
-                     plain(to_base64(random_bytes(crypto_pwhash_SALTBYTES))),
-                     plain(to_base64(random_bytes(32))));
+                     plain(to_base64(random_bytes(crypto_pwhash_SALTBYTES))), plain(to_base64(random_bytes(32))));
 }
 
 }  // namespace
@@ -44,9 +43,8 @@ Result<std::string> PasswordHasher::hash(const Secret& password) {
   BERTH_CHECK(enter());
   const Slot slot(*this);
   std::array<char, crypto_pwhash_STRBYTES> text{};
-  if (crypto_pwhash_str_alg(text.data(), password.reveal().data(), password.reveal().size(),
-                            settings_.passes, settings_.memory_bytes,
-                            crypto_pwhash_ALG_ARGON2ID13) != 0) {
+  if (crypto_pwhash_str_alg(text.data(), password.reveal().data(), password.reveal().size(), settings_.passes,
+                            settings_.memory_bytes, crypto_pwhash_ALG_ARGON2ID13) != 0) {
     return Error(ErrorCode::exhausted, "password.memory",
                  {"内存不足，暂时无法处理密码", "Not enough memory to process the password now"});
   }
@@ -63,8 +61,7 @@ Result<bool> PasswordHasher::verify(const std::string& stored, const Secret& pas
 }
 
 bool PasswordHasher::outdated(const std::string& stored) const {
-  return crypto_pwhash_str_needs_rehash(stored.c_str(), settings_.passes, settings_.memory_bytes) !=
-         0;
+  return crypto_pwhash_str_needs_rehash(stored.c_str(), settings_.passes, settings_.memory_bytes) != 0;
 }
 
 Result<void> PasswordHasher::enter() {
@@ -72,8 +69,7 @@ Result<void> PasswordHasher::enter() {
   if (busy_ >= settings_.at_once) {
     if (in_line_ >= settings_.waiting) return throttled(std::chrono::seconds(1));
     ++in_line_;
-    const bool entered =
-        freed_.wait_for(lock, settings_.wait, [this] { return busy_ < settings_.at_once; });
+    const bool entered = freed_.wait_for(lock, settings_.wait, [this] { return busy_ < settings_.at_once; });
     --in_line_;
     if (!entered) return throttled(std::chrono::seconds(1));
   }

@@ -19,8 +19,8 @@ class PasswordHasher {
   struct Settings {
     std::size_t memory_bytes = 64UL << 20U;
     unsigned passes = 2;
-    std::size_t at_once = 2;   ///< hashes computed at the same time
-    std::size_t waiting = 64;  ///< callers in line beyond which further ones are refused
+    std::size_t at_once = 2;                 ///< hashes computed at the same time
+    std::size_t waiting = 64;                ///< callers in line beyond which further ones are refused
     std::chrono::milliseconds wait{10'000};  ///< how long one waits in line
   };
 

@@ -42,8 +42,8 @@ TEST(Password, equal_ones_are_stored_differently) {
 
 TEST(Password, unicode_nul_and_the_longest_are_kept_whole) {
   PasswordHasher hasher(cheap());
-  for (const std::string& text : {std::string("пароль密码🔑🔑"), std::string("nul\0inside", 10),
-                                  std::string(PasswordHasher::kLongest, 'x')}) {
+  for (const std::string& text :
+       {std::string("пароль密码🔑🔑"), std::string("nul\0inside", 10), std::string(PasswordHasher::kLongest, 'x')}) {
     const auto stored = hasher.hash(Secret(text));
     ASSERT_TRUE(stored);
     EXPECT_TRUE(*hasher.verify(*stored, Secret(text)));
@@ -53,8 +53,7 @@ TEST(Password, unicode_nul_and_the_longest_are_kept_whole) {
 
 TEST(Password, nobody_has_a_password) {
   PasswordHasher hasher(cheap());
-  for (const char* text : {"", "nobody", "password"})
-    EXPECT_FALSE(*hasher.verify("", Secret(text)));
+  for (const char* text : {"", "nobody", "password"}) EXPECT_FALSE(*hasher.verify("", Secret(text)));
 }
 
 TEST(Password, one_over_the_limit_is_never_right) {
@@ -104,17 +103,12 @@ TEST(Password, another_cost_makes_a_hash_outdated) {
 
 TEST(Password, too_long_a_line_is_refused_with_a_time_to_come_back) {
   // No place and no patience: every caller meets the limit.
-  PasswordHasher full(
-      {.memory_bytes = 8192, .passes = 1, .at_once = 0, .waiting = 1, .wait = milliseconds(1)});
+  PasswordHasher full({.memory_bytes = 8192, .passes = 1, .at_once = 0, .waiting = 1, .wait = milliseconds(1)});
   const auto refused = full.hash(Secret("correct horse"));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), ErrorCode::rate_limited);
   EXPECT_EQ(refused.error().retry_after(), std::chrono::seconds(1));
-  PasswordHasher no_line({.memory_bytes = 8192,
-                          .passes = 1,
-                          .at_once = 0,
-                          .waiting = 0,
-                          .wait = milliseconds(60'000)});
+  PasswordHasher no_line({.memory_bytes = 8192, .passes = 1, .at_once = 0, .waiting = 0, .wait = milliseconds(60'000)});
   EXPECT_FALSE(no_line.verify("", Secret("x")));
 }
 

@@ -15,13 +15,11 @@ bool is_word(std::string_view text) {
 /// "area:*" of "area:verb"; "" where there is no area.
 std::string wildcard_of(std::string_view right) {
   const std::size_t colon = right.find(':');
-  return colon == std::string_view::npos ? std::string()
-                                         : std::string(right.substr(0, colon)) + ":*";
+  return colon == std::string_view::npos ? std::string() : std::string(right.substr(0, colon)) + ":*";
 }
 
 bool covers(const std::vector<std::string>& sorted, std::string_view right) {
-  if (std::ranges::binary_search(sorted, "*") || std::ranges::binary_search(sorted, right))
-    return true;
+  if (std::ranges::binary_search(sorted, "*") || std::ranges::binary_search(sorted, right)) return true;
   return std::ranges::binary_search(sorted, wildcard_of(right));
 }
 
@@ -62,8 +60,7 @@ PermissionSet::PermissionSet(std::vector<std::string> patterns) {
   }
   for (const std::string& pattern : patterns) {
     const std::string wildcard = wildcard_of(pattern);
-    if (pattern == wildcard || !std::ranges::binary_search(patterns, wildcard))
-      patterns_.push_back(pattern);
+    if (pattern == wildcard || !std::ranges::binary_search(patterns, wildcard)) patterns_.push_back(pattern);
   }
 }
 
@@ -72,13 +69,11 @@ PermissionSet PermissionSet::of(Role role) {
     case Role::admin:
       return PermissionSet({"*"});
     case Role::manager:
-      return PermissionSet(
-          {"instances:*", "images:*", "host:read", "operations:*", "metrics:read", "audit:read"});
+      return PermissionSet({"instances:*", "images:*", "host:read", "operations:*", "metrics:read", "audit:read"});
     case Role::user:
-      return PermissionSet({"instances:read", "instances:create", "instances:start",
-                            "instances:stop", "instances:update", "instances:delete",
-                            "instances:exec", "instances:secrets", "images:read", "host:read",
-                            "operations:read", "operations:cancel"});
+      return PermissionSet({"instances:read", "instances:create", "instances:start", "instances:stop",
+                            "instances:update", "instances:delete", "instances:exec", "instances:secrets",
+                            "images:read", "host:read", "operations:read", "operations:cancel"});
     case Role::viewer:
       return PermissionSet({"instances:read", "images:read", "host:read", "operations:read"});
   }

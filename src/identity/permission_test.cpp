@@ -15,8 +15,7 @@ TEST(Permission, role_names_are_read_back) {
 
 TEST(Permission, an_unknown_role_changes_nothing) {
   Role role = Role::manager;
-  for (const char* text : {"", "Admin", "root", "admin "})
-    EXPECT_FALSE(parse_role(text, role)) << text;
+  for (const char* text : {"", "Admin", "root", "admin "}) EXPECT_FALSE(parse_role(text, role)) << text;
   EXPECT_EQ(role, Role::manager);
 }
 
@@ -77,8 +76,8 @@ TEST(Permission, patterns_are_checked) {
   for (const char* good : {"*", "instances:*", "instances:read", "a-b_1:c-d_2"}) {
     EXPECT_TRUE(PermissionSet::valid_pattern(good)) << good;
   }
-  for (const char* bad : {"", "**", ":", "a:", ":b", "*:*", "*:read", "a:b:c", "A:b", "a:B",
-                          "a b:c", "a:r*", "public", "instances", "实例:读"}) {
+  for (const char* bad : {"", "**", ":", "a:", ":b", "*:*", "*:read", "a:b:c", "A:b", "a:B", "a b:c", "a:r*", "public",
+                          "instances", "实例:读"}) {
     EXPECT_FALSE(PermissionSet::valid_pattern(bad)) << bad;
   }
   EXPECT_FALSE(PermissionSet::valid_pattern(std::string(70, 'a') + ":b"));
@@ -90,8 +89,7 @@ TEST(Permission, invalid_patterns_grant_nothing) {
 }
 
 TEST(Permission, patterns_are_kept_without_repetition) {
-  EXPECT_EQ(PermissionSet({"b:x", "a:y", "a:*", "b:x"}).patterns(),
-            (std::vector<std::string>{"a:*", "b:x"}));
+  EXPECT_EQ(PermissionSet({"b:x", "a:y", "a:*", "b:x"}).patterns(), (std::vector<std::string>{"a:*", "b:x"}));
   EXPECT_EQ(PermissionSet({"a:y", "*", "b:*"}).patterns(), std::vector<std::string>{"*"});
 }
 
@@ -111,8 +109,7 @@ TEST(Permission, an_intersection_allows_exactly_what_both_allow) {
     for (const auto& right : sets) {
       const auto both = left.intersect(right);
       for (const auto permission : rights) {
-        ASSERT_EQ(both.allows(permission), left.allows(permission) && right.allows(permission))
-            << permission.name;
+        ASSERT_EQ(both.allows(permission), left.allows(permission) && right.allows(permission)) << permission.name;
       }
     }
   }

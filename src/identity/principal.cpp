@@ -3,8 +3,7 @@
 namespace berth::identity {
 namespace {
 
-PrincipalPointer make(Principal::Kind kind, std::string actor, Role role,
-                      PermissionSet permissions) {
+PrincipalPointer make(Principal::Kind kind, std::string actor, Role role, PermissionSet permissions) {
   auto principal = std::make_shared<Principal>();
   principal->kind = kind;
   principal->actor = actor;

@@ -8,8 +8,8 @@ namespace berth::identity {
 
 Result<std::int64_t> reseal(store::Database& database, const Sealing& sealing) {
   return database.write([&](store::Transaction& transaction) -> Result<std::int64_t> {
-    const auto rows = BERTH_TRY(
-        transaction.query("SELECT id, uuid, totp_secret FROM users WHERE totp_secret IS NOT NULL"));
+    const auto rows =
+        BERTH_TRY(transaction.query("SELECT id, uuid, totp_secret FROM users WHERE totp_secret IS NOT NULL"));
     std::int64_t resealed = 0;
     for (const auto& row : rows) {
       const std::string sealed = row.text("totp_secret");
@@ -20,9 +20,7 @@ Result<std::int64_t> reseal(store::Database& database, const Sealing& sealing) {
       // already.
       resealed += BERTH_TRY(transaction.execute(
           "UPDATE users SET totp_secret = :fresh WHERE id = :id AND totp_secret = :sealed",
-          {{"fresh", sealing.seal(plain.reveal(), context)},
-           {"id", row.integer("id")},
-           {"sealed", sealed}}));
+          {{"fresh", sealing.seal(plain.reveal(), context)}, {"id", row.integer("id")}, {"sealed", sealed}}));
     }
     return resealed;
   });

@@ -28,8 +28,8 @@ const unsigned char* bytes_of(std::string_view text) {
 
 std::string keyed_hash(const Secret& key, std::string_view input, std::size_t size) {
   std::string hash(size, '\0');
-  crypto_generichash(reinterpret_cast<unsigned char*>(hash.data()), hash.size(), bytes_of(input),
-                     input.size(), bytes_of(key.reveal()), key.reveal().size());
+  crypto_generichash(reinterpret_cast<unsigned char*>(hash.data()), hash.size(), bytes_of(input), input.size(),
+                     bytes_of(key.reveal()), key.reveal().size());
   return hash;
 }
 
@@ -50,15 +50,13 @@ Error broken(std::string detail) {
 }
 
 Error file_error(std::string_view what, const std::filesystem::path& file, int error) {
-  return Error(ErrorCode::unavailable, "sealing.file",
-               {"无法写入密钥文件", "The key file cannot be written"})
+  return Error(ErrorCode::unavailable, "sealing.file", {"无法写入密钥文件", "The key file cannot be written"})
       .with_detail(fmt::format("{} {}: {}", what, file.string(), std::strerror(error)));
 }
 
 Error bad_key_file(std::string detail) {
   return Error(ErrorCode::conflict, "sealing.key_file",
-               {"密钥文件的每一行必须是 64 个十六进制字符",
-                "Each line of the key file must be 64 hexadecimal digits"})
+               {"密钥文件的每一行必须是 64 个十六进制字符", "Each line of the key file must be 64 hexadecimal digits"})
       .with_detail(std::move(detail));
 }
 
@@ -71,8 +69,7 @@ Result<std::vector<Secret>> parse_keys(std::string_view text) {
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
     if (line.empty()) continue;
     auto key = from_hex(line);
-    if (!key || key->size() != kKeyBytes)
-      return bad_key_file(fmt::format("key {}", keys.size() + 1));
+    if (!key || key->size() != kKeyBytes) return bad_key_file(fmt::format("key {}", keys.size() + 1));
     keys.emplace_back(*key);
     wipe(*key);
   }
@@ -91,8 +88,7 @@ std::filesystem::path folder_of(const std::filesystem::path& file) {
   return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
 }
 
-Result<void> write_all(int descriptor, std::string_view content,
-                       const std::filesystem::path& file) {
+Result<void> write_all(int descriptor, std::string_view content, const std::filesystem::path& file) {
   while (!content.empty()) {
     const ssize_t written = ::write(descriptor, content.data(), content.size());
     if (written < 0 && errno == EINTR) continue;
@@ -104,12 +100,10 @@ Result<void> write_all(int descriptor, std::string_view content,
 }
 
 /// A file beside `file`, of mode 0600, with `content` on disk. The caller renames or removes it.
-Result<std::filesystem::path> write_beside(const std::filesystem::path& file,
-                                           std::string_view content) {
+Result<std::filesystem::path> write_beside(const std::filesystem::path& file, std::string_view content) {
   std::filesystem::path temporary = file;
   temporary += "." + to_hex(random_bytes(8)) + ".new";
-  const int descriptor =
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (descriptor < 0) return file_error("create", temporary, errno);
   auto written = write_all(descriptor, content, temporary);
   ::close(descriptor);
@@ -149,8 +143,7 @@ Result<void> create_key_file(const std::filesystem::path& file) {
 Sealing::Sealing(std::vector<Secret> keys) : keys_(std::move(keys)) {
   if (keys_.empty()) throw std::logic_error("sealing needs a key");
   for (const Secret& key : keys_) {
-    if (key.reveal().size() != kKeyBytes)
-      throw std::logic_error("a sealing key must have 32 bytes");
+    if (key.reveal().size() != kKeyBytes) throw std::logic_error("a sealing key must have 32 bytes");
   }
 }
 
@@ -173,17 +166,16 @@ std::string Sealing::seal(std::string_view plain, std::string_view context) cons
   const std::string bound = bound_data(id, context);
   const std::string nonce = random_bytes(kNonceBytes);
   std::string sealed(plain.size() + kTagBytes, '\0');
-  crypto_aead_xchacha20poly1305_ietf_encrypt(
-      reinterpret_cast<unsigned char*>(sealed.data()), nullptr, bytes_of(plain), plain.size(),
-      bytes_of(bound), bound.size(), nullptr, bytes_of(nonce), bytes_of(key.reveal()));
+  crypto_aead_xchacha20poly1305_ietf_encrypt(reinterpret_cast<unsigned char*>(sealed.data()), nullptr, bytes_of(plain),
+                                             plain.size(), bytes_of(bound), bound.size(), nullptr, bytes_of(nonce),
+                                             bytes_of(key.reveal()));
   return fmt::format("{}.{}.{}", kVersion, id, to_base64url(nonce + sealed));
 }
 
 Result<Secret> Sealing::open(std::string_view sealed, std::string_view context) const {
   const std::size_t first = sealed.find('.');
   const std::size_t second = first == std::string_view::npos ? first : sealed.find('.', first + 1);
-  if (second == std::string_view::npos || sealed.substr(0, first) != kVersion)
-    return broken("not a sealed value");
+  if (second == std::string_view::npos || sealed.substr(0, first) != kVersion) return broken("not a sealed value");
   const std::string_view id = sealed.substr(first + 1, second - first - 1);
   const auto body = from_base64url(sealed.substr(second + 1));
   if (!body || body->size() < kNonceBytes + kTagBytes) return broken("cut off or not base64");
@@ -192,9 +184,8 @@ Result<Secret> Sealing::open(std::string_view sealed, std::string_view context) 
     if (key_id(key) != id) continue;
     std::string plain(body->size() - kNonceBytes - kTagBytes, '\0');
     const int outcome = crypto_aead_xchacha20poly1305_ietf_decrypt(
-        reinterpret_cast<unsigned char*>(plain.data()), nullptr, nullptr,
-        bytes_of(*body) + kNonceBytes, body->size() - kNonceBytes, bytes_of(bound), bound.size(),
-        bytes_of(*body), bytes_of(key.reveal()));
+        reinterpret_cast<unsigned char*>(plain.data()), nullptr, nullptr, bytes_of(*body) + kNonceBytes,
+        body->size() - kNonceBytes, bytes_of(bound), bound.size(), bytes_of(*body), bytes_of(key.reveal()));
     if (outcome != 0) return broken("authentication failed");
     Secret opened(plain);
     wipe(plain);
@@ -208,8 +199,7 @@ bool Sealing::outdated(std::string_view sealed) const {
 }
 
 Secret Sealing::derive(std::string_view purpose) const {
-  std::string derived =
-      keyed_hash(keys_.back(), fmt::format("berth derived key: {}", purpose), kKeyBytes);
+  std::string derived = keyed_hash(keys_.back(), fmt::format("berth derived key: {}", purpose), kKeyBytes);
   Secret secret(derived);
   wipe(derived);
   return secret;

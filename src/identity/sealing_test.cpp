@@ -17,8 +17,7 @@ namespace {
 class SealingTest : public ::testing::Test {
  protected:
   SealingTest() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "berth-sealing-XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / "berth-sealing-XXXXXX").string();
     folder_ = ::mkdtemp(pattern.data());
     file_ = folder_ / "sealing.key";
   }
@@ -35,8 +34,7 @@ class SealingTest : public ::testing::Test {
     return found;
   }
   std::size_t files_in_folder() const {
-    return static_cast<std::size_t>(
-        std::distance(std::filesystem::directory_iterator(folder_), {}));
+    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder_), {}));
   }
 
   std::filesystem::path folder_;
@@ -81,8 +79,7 @@ TEST_F(SealingTest, no_altered_value_opens) {
     EXPECT_FALSE(sealing.open(altered, "c")) << i;
     EXPECT_FALSE(sealing.open(sealed.substr(0, i), "c")) << i;
   }
-  for (const char* garbage :
-       {"", ".", "..", "v1", "v1.", "v1..", "v2.x.y", "v1.0000000000000000.AAAA"}) {
+  for (const char* garbage : {"", ".", "..", "v1", "v1.", "v1..", "v2.x.y", "v1.0000000000000000.AAAA"}) {
     EXPECT_FALSE(sealing.open(garbage, "c")) << garbage;
   }
 }
@@ -160,9 +157,8 @@ TEST_F(SealingTest, a_file_that_others_can_read_is_refused) {
 }
 
 TEST_F(SealingTest, a_file_of_anything_but_keys_is_refused) {
-  for (const std::string& content :
-       {std::string(), std::string("\n\n"), std::string("hello"), std::string(63, 'a'),
-        std::string(66, 'a'), std::string(64, 'g'), std::string(64, 'a') + "\nrest"}) {
+  for (const std::string& content : {std::string(), std::string("\n\n"), std::string("hello"), std::string(63, 'a'),
+                                     std::string(66, 'a'), std::string(64, 'g'), std::string(64, 'a') + "\nrest"}) {
     write(content, 0600);
     const auto loaded = Sealing::load(file_, true);
     ASSERT_FALSE(loaded) << content;

@@ -26,23 +26,17 @@ std::string from_base32(const std::string& text) {
 class SecondFactorTest : public IdentityTest {
  protected:
   SecondFactorTest() { alice_ = make_user("alice"); }
-  std::string code(int drift = 0) {
-    return totp::code_at(secret_, totp::step_at(clock().now()) + drift);
-  }
+  std::string code(int drift = 0) { return totp::code_at(secret_, totp::step_at(clock().now()) + drift); }
   std::string wrong_code() { return code() == "000000" ? "000001" : "000000"; }
   void begin() { secret_ = from_base32(must(service().begin_totp(alice_.id, from(""))).secret); }
-  std::string confirm(const std::string& text) {
-    return reason_of(service().confirm_totp(alice_.id, text, from("")));
-  }
+  std::string confirm(const std::string& text) { return reason_of(service().confirm_totp(alice_.id, text, from(""))); }
   /// Enrolled, with a fresh code at hand.
   void enrol() {
     begin();
     ASSERT_EQ(confirm(code()), "ok");
     pass(seconds(30));
   }
-  std::string log_in(const std::string& otp) {
-    return reason_of(try_login("alice", kPassword, otp));
-  }
+  std::string log_in(const std::string& otp) { return reason_of(try_login("alice", kPassword, otp)); }
 
   User alice_;
   std::string secret_;
@@ -153,10 +147,10 @@ TEST_F(SecondFactorTest, a_secret_moved_to_another_user_does_not_open) {
   enrol();
   const User bob = make_user("bob");
   must(database().write([&](store::Transaction& transaction) -> Result<void> {
-    BERTH_CHECK(transaction.execute(
-        "UPDATE users SET totp_enabled = 1, totp_secret = (SELECT totp_secret FROM users "
-        "WHERE username = 'alice') WHERE id = :id",
-        {{"id", bob.id}}));
+    BERTH_CHECK(
+        transaction.execute("UPDATE users SET totp_enabled = 1, totp_secret = (SELECT totp_secret FROM users "
+                            "WHERE username = 'alice') WHERE id = :id",
+                            {{"id", bob.id}}));
     return {};
   }));
   EXPECT_EQ(reason_of(try_login("bob", kPassword, code())), "sealing.broken");
@@ -165,12 +159,10 @@ TEST_F(SecondFactorTest, a_secret_moved_to_another_user_does_not_open) {
 TEST_F(SecondFactorTest, resealing_moves_secrets_to_the_newest_key) {
   enrol();
   EXPECT_EQ(must(reseal(database(), sealing())), 0);
-  const auto rotated =
-      Sealing::from_keys({Secret(std::string(32, 'n')), Secret(std::string(32, 's'))});
+  const auto rotated = Sealing::from_keys({Secret(std::string(32, 'n')), Secret(std::string(32, 's'))});
   EXPECT_EQ(must(reseal(database(), rotated)), 1);
   EXPECT_EQ(must(reseal(database(), rotated)), 0);
-  const auto service =
-      must(IdentityService::create(settings(), database(), audit(), rotated, clock()));
+  const auto service = must(IdentityService::create(settings(), database(), audit(), rotated, clock()));
   EXPECT_EQ(reason_of(service->login("alice", Secret(kPassword), code(), from(""))), "ok");
   EXPECT_EQ(log_in(code(1)), "sealing.broken") << "the old key alone no longer opens it";
 }

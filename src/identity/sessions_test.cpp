@@ -18,9 +18,7 @@ class SessionsTest : public IdentityTest {
     alice_ = make_user("alice");
     tokens_ = login("alice");
   }
-  Result<Tokens> refresh(std::string_view token) {
-    return service().refresh(token, from("192.0.2.1"));
-  }
+  Result<Tokens> refresh(std::string_view token) { return service().refresh(token, from("192.0.2.1")); }
   User alice_;
   Tokens tokens_;
 };
@@ -37,18 +35,16 @@ TEST_F(SessionsTest, an_access_token_ends_after_its_time) {
 
 TEST_F(SessionsTest, what_is_no_credential_is_invalid) {
   for (const std::string& text :
-       {std::string(), std::string("x"), std::string("a.b.c"), std::string("berth_"),
-        std::string("berth_deadbeef_00"), "berth_" + std::string(10'000'000, 'x'),
-        std::string(10'000'000, '.'), std::string("Bearer ") + tokens_.access_token,
-        tokens_.refresh_token, tokens_.access_token + "x"}) {
+       {std::string(), std::string("x"), std::string("a.b.c"), std::string("berth_"), std::string("berth_deadbeef_00"),
+        "berth_" + std::string(10'000'000, 'x'), std::string(10'000'000, '.'),
+        std::string("Bearer ") + tokens_.access_token, tokens_.refresh_token, tokens_.access_token + "x"}) {
     EXPECT_EQ(asked(text), "auth.invalid");
   }
 }
 
 TEST_F(SessionsTest, a_token_of_another_installation_is_invalid) {
   const auto foreign = Sealing::from_keys({Secret(std::string(32, 'f'))});
-  const auto other =
-      must(IdentityService::create(settings(), database(), audit(), foreign, clock()));
+  const auto other = must(IdentityService::create(settings(), database(), audit(), foreign, clock()));
   EXPECT_EQ(reason_of(other->authenticate(tokens_.access_token)), "auth.invalid");
 }
 
@@ -108,9 +104,8 @@ TEST_F(SessionsTest, of_refreshes_at_once_one_wins_and_the_family_ends) {
 }
 
 TEST_F(SessionsTest, what_is_no_refresh_token_is_invalid) {
-  for (const std::string& text :
-       {std::string(), std::string("x"), std::string(10'000'000, 'x'), std::string("\xff\0", 2),
-        tokens_.access_token, tokens_.refresh_token + "x"}) {
+  for (const std::string& text : {std::string(), std::string("x"), std::string(10'000'000, 'x'),
+                                  std::string("\xff\0", 2), tokens_.access_token, tokens_.refresh_token + "x"}) {
     EXPECT_EQ(reason_of(refresh(text)), "auth.invalid");
   }
   EXPECT_EQ(asked(tokens_.access_token), "ok");
@@ -229,18 +224,15 @@ TEST_F(SessionsTest, a_login_takes_nothing_away_and_leaves_the_epoch) {
 
 TEST_F(SessionsTest, nothing_in_the_store_opens_a_session) {
   for (const std::string& secret : {tokens_.access_token, tokens_.refresh_token}) {
-    const auto found =
-        must(database().read([&](store::Transaction& transaction) -> Result<std::int64_t> {
-          return BERTH_TRY(
-                     transaction.query(
-                         "SELECT (SELECT count(*) FROM refresh_tokens WHERE hash = :secret) + "
-                         "(SELECT count(*) FROM sessions WHERE id = :secret) + "
-                         "(SELECT count(*) FROM audit_log WHERE details LIKE '%' || :secret || "
-                         "'%') AS n",
-                         {{"secret", secret}}))
-              .front()
-              .integer("n");
-        }));
+    const auto found = must(database().read([&](store::Transaction& transaction) -> Result<std::int64_t> {
+      return BERTH_TRY(transaction.query("SELECT (SELECT count(*) FROM refresh_tokens WHERE hash = :secret) + "
+                                         "(SELECT count(*) FROM sessions WHERE id = :secret) + "
+                                         "(SELECT count(*) FROM audit_log WHERE details LIKE '%' || :secret || "
+                                         "'%') AS n",
+                                         {{"secret", secret}}))
+          .front()
+          .integer("n");
+    }));
     EXPECT_EQ(found, 0);
   }
 }
@@ -260,8 +252,7 @@ TEST_F(SessionsTest, readers_and_writers_at_once_see_only_whole_states) {
     }
     for (int i = 0; i < 20; ++i) {
       const Tokens tokens = login("alice");
-      must(service().update_user(alice_.id, {.role = i % 2 == 0 ? Role::viewer : Role::user},
-                                 from("")));
+      must(service().update_user(alice_.id, {.role = i % 2 == 0 ? Role::viewer : Role::user}, from("")));
       must(service().logout(*tokens.principal, from("")));
     }
     must(service().sweep());
@@ -280,14 +271,12 @@ TEST_F(SessionsTest, another_node_hears_of_changes) {
     return principal && (*principal)->role == Role::viewer;
   }));
   const Tokens other = login("alice");
-  EXPECT_TRUE(
-      testing::eventually([&] { return node->authenticate(other.access_token).has_value(); }));
+  EXPECT_TRUE(testing::eventually([&] { return node->authenticate(other.access_token).has_value(); }));
   must(service().revoke_token(*other.principal, from("")));
-  EXPECT_TRUE(testing::eventually(
-      [&] { return reason_of(node->authenticate(other.access_token)) == "auth.revoked"; }));
+  EXPECT_TRUE(testing::eventually([&] { return reason_of(node->authenticate(other.access_token)) == "auth.revoked"; }));
   must(service().logout(*tokens_.principal, from("")));
-  EXPECT_TRUE(testing::eventually(
-      [&] { return reason_of(node->authenticate(tokens_.access_token)) == "auth.revoked"; }));
+  EXPECT_TRUE(
+      testing::eventually([&] { return reason_of(node->authenticate(tokens_.access_token)) == "auth.revoked"; }));
 }
 
 TEST_F(SessionsTest, a_sweep_finds_what_nobody_told) {

@@ -22,8 +22,7 @@ constexpr std::chrono::seconds kRetryReading{1};
 constexpr std::chrono::minutes kKeyUseInterval{1};
 constexpr std::size_t kMostRecordedBlocks = 10'000;
 
-std::string json_object(
-    std::initializer_list<std::pair<std::string_view, std::string_view>> members) {
+std::string json_object(std::initializer_list<std::pair<std::string_view, std::string_view>> members) {
   std::string text = "{";
   for (const auto& [name, value] : members) {
     if (text.size() > 1) text.push_back(',');
@@ -40,24 +39,20 @@ std::string json_object(
 std::string lookup_hash(std::string_view secret) {
   std::string hash(crypto_generichash_BYTES, '\0');
   crypto_generichash(reinterpret_cast<unsigned char*>(hash.data()), hash.size(),
-                     reinterpret_cast<const unsigned char*>(secret.data()), secret.size(), nullptr,
-                     0);
+                     reinterpret_cast<const unsigned char*>(secret.data()), secret.size(), nullptr, 0);
   return to_base64(hash);
 }
 
-Result<std::unique_ptr<IdentityService>> IdentityService::create(const Settings& settings,
-                                                                 store::Database& database,
-                                                                 audit::AuditLog& audit,
-                                                                 const Sealing& sealing,
+Result<std::unique_ptr<IdentityService>> IdentityService::create(const Settings& settings, store::Database& database,
+                                                                 audit::AuditLog& audit, const Sealing& sealing,
                                                                  const Clock& clock) {
   auto service = std::make_unique<StoreIdentityService>(settings, database, audit, sealing, clock);
   BERTH_CHECK(service->start());
   return std::unique_ptr<IdentityService>(std::move(service));
 }
 
-StoreIdentityService::StoreIdentityService(const Settings& settings, store::Database& database,
-                                           audit::AuditLog& audit, const Sealing& sealing,
-                                           const Clock& clock)
+StoreIdentityService::StoreIdentityService(const Settings& settings, store::Database& database, audit::AuditLog& audit,
+                                           const Sealing& sealing, const Clock& clock)
     : settings_(settings),
       database_(database),
       audit_(audit),
@@ -80,23 +75,20 @@ StoreIdentityService::~StoreIdentityService() {
 Result<void> StoreIdentityService::start() {
   // Listening begins before the first reading: what changes in between is read twice rather than
   // never.
-  database_.listen(
-      [mailbox = mailbox_, node = node_](std::string_view channel, std::string_view payload) {
-        if (channel == store::Database::kMissedChannel) return mailbox->post_everything();
-        if (channel != kChannel) return;
-        const std::size_t space = payload.find(' ');
-        if (payload.substr(0, space) == node) return;
-        const std::string_view subject =
-            space == std::string_view::npos ? "" : payload.substr(space + 1);
-        std::int64_t user = 0;
-        const auto [end, error] =
-            std::from_chars(subject.data(), subject.data() + subject.size(), user);
-        if (error == std::errc() && end == subject.data() + subject.size() && user > 0) {
-          mailbox->post(UserId(user));
-        } else {
-          mailbox->post_everything();
-        }
-      });
+  database_.listen([mailbox = mailbox_, node = node_](std::string_view channel, std::string_view payload) {
+    if (channel == store::Database::kMissedChannel) return mailbox->post_everything();
+    if (channel != kChannel) return;
+    const std::size_t space = payload.find(' ');
+    if (payload.substr(0, space) == node) return;
+    const std::string_view subject = space == std::string_view::npos ? "" : payload.substr(space + 1);
+    std::int64_t user = 0;
+    const auto [end, error] = std::from_chars(subject.data(), subject.data() + subject.size(), user);
+    if (error == std::errc() && end == subject.data() + subject.size() && user > 0) {
+      mailbox->post(UserId(user));
+    } else {
+      mailbox->post_everything();
+    }
+  });
   BERTH_CHECK(reload_everything());
   reader_ = std::jthread([this] { read_mail(); });
   return {};
@@ -111,8 +103,7 @@ Result<PrincipalPointer> StoreIdentityService::authenticate(std::string_view cre
     if (credential.size() > kLongestKey) return invalid_credential("API key too long");
     return directory_.of_key(lookup_hash(credential), now);
   }
-  if (credential.empty() || credential.size() > TokenCodec::kLongest)
-    return invalid_credential("length");
+  if (credential.empty() || credential.size() > TokenCodec::kLongest) return invalid_credential("length");
   const std::uint64_t epoch = directory_.epoch();
   const auto digest = TokenCache::digest(credential);
   if (auto known = cache_.find(digest, epoch)) {
@@ -151,9 +142,8 @@ void StoreIdentityService::Mailbox::post_everything() {
 void StoreIdentityService::read_mail() {
   std::unique_lock lock(mailbox_->mutex);
   while (true) {
-    mailbox_->filled.wait(lock, [this] {
-      return mailbox_->closed || mailbox_->everything || !mailbox_->users.empty();
-    });
+    mailbox_->filled.wait(lock,
+                          [this] { return mailbox_->closed || mailbox_->everything || !mailbox_->users.empty(); });
     if (mailbox_->closed) return;
     const bool everything = std::exchange(mailbox_->everything, false);
     const auto users = std::exchange(mailbox_->users, {});
@@ -172,8 +162,7 @@ void StoreIdentityService::read_mail() {
     }
     lock.lock();
     // A store that does not answer is asked again after a while, not at once.
-    if (!complete)
-      mailbox_->filled.wait_for(lock, kRetryReading, [this] { return mailbox_->closed; });
+    if (!complete) mailbox_->filled.wait_for(lock, kRetryReading, [this] { return mailbox_->closed; });
   }
 }
 
@@ -188,11 +177,10 @@ Result<void> StoreIdentityService::reload(UserId id) {
 Result<void> StoreIdentityService::reload_everything() {
   const std::lock_guard lock(reload_mutex_);
   std::unordered_map<std::string, Timestamp> revoked;
-  auto users = BERTH_TRY(
-      database_.read([&](store::Transaction& transaction) -> Result<std::vector<UserRecords>> {
-        revoked = BERTH_TRY(load_revoked_tokens(transaction, clock_.now()));
-        return load_users(transaction, clock_.now());
-      }));
+  auto users = BERTH_TRY(database_.read([&](store::Transaction& transaction) -> Result<std::vector<UserRecords>> {
+    revoked = BERTH_TRY(load_revoked_tokens(transaction, clock_.now()));
+    return load_users(transaction, clock_.now());
+  }));
   directory_.replace_all(std::move(users), std::move(revoked));
   return {};
 }
@@ -216,9 +204,8 @@ Result<void> StoreIdentityService::announce(store::Transaction& transaction, Use
 // --- Audit
 // --------------------------------------------------------------------------------------------
 
-Result<void> StoreIdentityService::record(store::Transaction& transaction,
-                                          const audit::Origin& origin, std::string action,
-                                          const User& user, Details details,
+Result<void> StoreIdentityService::record(store::Transaction& transaction, const audit::Origin& origin,
+                                          std::string action, const User& user, Details details,
                                           audit::Outcome outcome) {
   return audit_.append(transaction, origin,
                        {.action = std::move(action),
@@ -228,24 +215,20 @@ Result<void> StoreIdentityService::record(store::Transaction& transaction,
                         .details = json_object(details)});
 }
 
-Result<void> StoreIdentityService::record_key(store::Transaction& transaction,
-                                              const audit::Origin& origin, std::string action,
-                                              const ApiKey& key, const User& owner) {
-  return audit_.append(transaction, origin,
-                       {.action = std::move(action),
-                        .resource_type = "api_key",
-                        .resource_id = key.id,
-                        .outcome = audit::Outcome::success,
-                        .details = json_object({{"name", key.name},
-                                                {"prefix", key.prefix},
-                                                {"owner", owner.username},
-                                                {"scope", scope_text(key.scope)}})});
+Result<void> StoreIdentityService::record_key(store::Transaction& transaction, const audit::Origin& origin,
+                                              std::string action, const ApiKey& key, const User& owner) {
+  return audit_.append(
+      transaction, origin,
+      {.action = std::move(action),
+       .resource_type = "api_key",
+       .resource_id = key.id,
+       .outcome = audit::Outcome::success,
+       .details = json_object(
+           {{"name", key.name}, {"prefix", key.prefix}, {"owner", owner.username}, {"scope", scope_text(key.scope)}})});
 }
 
-Result<void> StoreIdentityService::record_block(const audit::Origin& origin,
-                                                const std::string& action,
-                                                const PasswordCheck& check,
-                                                const LoginThrottle::Block& block) {
+Result<void> StoreIdentityService::record_block(const audit::Origin& origin, const std::string& action,
+                                                const PasswordCheck& check, const LoginThrottle::Block& block) {
   {
     // Whoever hammers on gets one entry per wait: an endless log would be an attack of its own.
     const std::lock_guard lock(blocks_mutex_);

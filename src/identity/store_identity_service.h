@@ -46,13 +46,11 @@ class StoreIdentityService final : public IdentityService {
   Result<void> logout_everywhere(UserId user, const audit::Origin& origin) override;
 
   Result<User> create_user(const NewUser& user, const audit::Origin& origin) override;
-  Result<User> update_user(UserId id, const UserChange& change,
-                           const audit::Origin& origin) override;
+  Result<User> update_user(UserId id, const UserChange& change, const audit::Origin& origin) override;
   Result<void> delete_user(UserId id, const audit::Origin& origin) override;
   Result<User> find_user(UserId id) const override;
   Result<User> find_user(std::string_view username_or_email) const override;
-  Result<UserPage> list_users(std::string_view search, std::int64_t limit,
-                              std::int64_t offset) const override;
+  Result<UserPage> list_users(std::string_view search, std::int64_t limit, std::int64_t offset) const override;
   Result<void> change_password(UserId id, const Secret& old_password, const Secret& new_password,
                                const audit::Origin& origin) override;
   Result<bool> has_users() const override;
@@ -61,11 +59,9 @@ class StoreIdentityService final : public IdentityService {
   Result<void> confirm_totp(UserId id, std::string_view code, const audit::Origin& origin) override;
   Result<void> disable_totp(UserId id, const audit::Origin& origin) override;
 
-  Result<IssuedApiKey> create_key(UserId owner, const NewApiKey& key,
-                                  const audit::Origin& origin) override;
+  Result<IssuedApiKey> create_key(UserId owner, const NewApiKey& key, const audit::Origin& origin) override;
   Result<std::vector<ApiKey>> list_keys(UserId owner) const override;
-  Result<void> delete_key(UserId owner, std::string_view key_id,
-                          const audit::Origin& origin) override;
+  Result<void> delete_key(UserId owner, std::string_view key_id, const audit::Origin& origin) override;
 
   Result<void> sweep() override;
 
@@ -114,54 +110,48 @@ class StoreIdentityService final : public IdentityService {
   Result<void> announce(store::Transaction& transaction, UserId id);
 
   // Audit
-  Result<void> record(store::Transaction& transaction, const audit::Origin& origin,
-                      std::string action, const User& user, Details details,
-                      audit::Outcome outcome = audit::Outcome::success);
-  Result<void> record_key(store::Transaction& transaction, const audit::Origin& origin,
-                          std::string action, const ApiKey& key, const User& owner);
-  Result<void> record_block(const audit::Origin& origin, const std::string& action,
-                            const PasswordCheck& check, const LoginThrottle::Block& block);
+  Result<void> record(store::Transaction& transaction, const audit::Origin& origin, std::string action,
+                      const User& user, Details details, audit::Outcome outcome = audit::Outcome::success);
+  Result<void> record_key(store::Transaction& transaction, const audit::Origin& origin, std::string action,
+                          const ApiKey& key, const User& owner);
+  Result<void> record_block(const audit::Origin& origin, const std::string& action, const PasswordCheck& check,
+                            const LoginThrottle::Block& block);
 
   // Passwords
-  Result<PasswordCheck> check_attempt(std::optional<Account> account, std::string_view login,
-                                      const Secret& password, const std::string& action,
-                                      const audit::Origin& origin, Timestamp now);
+  Result<PasswordCheck> check_attempt(std::optional<Account> account, std::string_view login, const Secret& password,
+                                      const std::string& action, const audit::Origin& origin, Timestamp now);
   /// Turns a check into a refusal, or none if the password was and still is right.
-  Result<Verdict> settle(store::Transaction& transaction, const PasswordCheck& check,
-                         const std::string& action, const audit::Origin& origin, Timestamp now);
-  Result<Verdict> refuse_attempt(store::Transaction& transaction, const PasswordCheck& check,
-                                 const std::string& action, std::string_view reason, Error refusal,
-                                 const audit::Origin& origin, Timestamp now);
+  Result<Verdict> settle(store::Transaction& transaction, const PasswordCheck& check, const std::string& action,
+                         const audit::Origin& origin, Timestamp now);
+  Result<Verdict> refuse_attempt(store::Transaction& transaction, const PasswordCheck& check, const std::string& action,
+                                 std::string_view reason, Error refusal, const audit::Origin& origin, Timestamp now);
 
   // Sessions
   /// What a login or a refresh changes is put down to the one who did it.
   static audit::Origin signed_in(audit::Origin origin, const User& user);
-  Result<Verdict> settle_login(store::Transaction& transaction, const PasswordCheck& check,
-                               std::string_view otp, const std::optional<std::string>& rehashed,
-                               const Session& session, const audit::Origin& origin, Timestamp now);
+  Result<Verdict> settle_login(store::Transaction& transaction, const PasswordCheck& check, std::string_view otp,
+                               const std::optional<std::string>& rehashed, const Session& session,
+                               const audit::Origin& origin, Timestamp now);
   Result<Verdict> settle_second_factor(store::Transaction& transaction, const PasswordCheck& check,
-                                       std::string_view otp, const audit::Origin& origin,
-                                       Timestamp now);
+                                       std::string_view otp, const audit::Origin& origin, Timestamp now);
   Result<void> open_session(store::Transaction& transaction, UserId user, const Session& session,
                             const audit::Origin& origin, Timestamp now);
-  Result<void> keep_refresh_token(store::Transaction& transaction, const Session& session,
-                                  Timestamp now);
+  Result<void> keep_refresh_token(store::Transaction& transaction, const Session& session, Timestamp now);
   /// Yields 0 if it had ended already.
-  Result<std::int64_t> end_session(store::Transaction& transaction, const std::string& id,
-                                   Timestamp now);
+  Result<std::int64_t> end_session(store::Transaction& transaction, const std::string& id, Timestamp now);
   Result<void> end_sessions(store::Transaction& transaction, UserId user, Timestamp now);
-  Result<Verdict> settle_refresh(store::Transaction& transaction, const std::string& hash,
-                                 Session& session, const audit::Origin& origin, Timestamp now);
+  Result<Verdict> settle_refresh(store::Transaction& transaction, const std::string& hash, Session& session,
+                                 const audit::Origin& origin, Timestamp now);
   Result<Tokens> hand_out(const User& user, const Session& session, Timestamp now);
 
   // Users
-  static Result<void> refuse_taken(store::Transaction& transaction, std::string_view username,
-                                   std::string_view email, UserId except);
+  static Result<void> refuse_taken(store::Transaction& transaction, std::string_view username, std::string_view email,
+                                   UserId except);
   /// Refuses if `leaving` is the last enabled administrator.
   static Result<void> keep_an_admin(store::Transaction& transaction, UserId leaving);
   Result<User> apply_change(store::Transaction& transaction, UserId id, const UserChange& change,
-                            const std::optional<std::string>& password_hash,
-                            const audit::Origin& origin, Timestamp now);
+                            const std::optional<std::string>& password_hash, const audit::Origin& origin,
+                            Timestamp now);
 
   const Settings settings_;
   store::Database& database_;
@@ -176,8 +166,7 @@ class StoreIdentityService final : public IdentityService {
   mutable TokenCache cache_;
 
   std::mutex blocks_mutex_;
-  std::unordered_map<std::string, Timestamp>
-      recorded_blocks_;  ///< by subject: the wait last recorded
+  std::unordered_map<std::string, Timestamp> recorded_blocks_;  ///< by subject: the wait last recorded
 
   /// Held while the store is read and memory written, so that an older reading never replaces a
   /// newer one.

@@ -33,12 +33,10 @@ LoginThrottle::Attempt LoginThrottle::attempt_on(UserId account, std::string_vie
   return {fmt::format("account:{}", account.value()), address_subject(address)};
 }
 
-LoginThrottle::Attempt LoginThrottle::attempt_on(std::string_view unknown_login,
-                                                 std::string_view address) {
+LoginThrottle::Attempt LoginThrottle::attempt_on(std::string_view unknown_login, std::string_view address) {
   std::string hash(crypto_generichash_BYTES, '\0');
   crypto_generichash(reinterpret_cast<unsigned char*>(hash.data()), hash.size(),
-                     reinterpret_cast<const unsigned char*>(unknown_login.data()),
-                     unknown_login.size(), nullptr, 0);
+                     reinterpret_cast<const unsigned char*>(unknown_login.data()), unknown_login.size(), nullptr, 0);
   return {fmt::format("unknown:{}", to_base64url(hash)), address_subject(address)};
 }
 
@@ -49,45 +47,40 @@ std::chrono::seconds LoginThrottle::wait_after(std::int64_t failures, std::int64
 }
 
 Result<std::optional<LoginThrottle::Block>> LoginThrottle::blocked(store::Transaction& transaction,
-                                                                   const Attempt& attempt,
-                                                                   Timestamp now) const {
-  const auto rows = BERTH_TRY(transaction.query(
-      "SELECT subject, blocked_until FROM login_throttle WHERE subject IN (:account, :address) AND "
-      "blocked_until > :now ORDER BY blocked_until DESC",
-      {{"account", attempt.account}, {"address", attempt.address}, {"now", now}}));
+                                                                   const Attempt& attempt, Timestamp now) const {
+  const auto rows = BERTH_TRY(
+      transaction.query("SELECT subject, blocked_until FROM login_throttle WHERE subject IN (:account, :address) AND "
+                        "blocked_until > :now ORDER BY blocked_until DESC",
+                        {{"account", attempt.account}, {"address", attempt.address}, {"now", now}}));
   if (rows.empty()) return std::optional<Block>();
-  return std::optional<Block>(
-      Block{rows.front().text("subject"), rows.front().time("blocked_until")});
+  return std::optional<Block>(Block{rows.front().text("subject"), rows.front().time("blocked_until")});
 }
 
-Result<void> LoginThrottle::failed(store::Transaction& transaction, const Attempt& attempt,
-                                   Timestamp now) const {
+Result<void> LoginThrottle::failed(store::Transaction& transaction, const Attempt& attempt, Timestamp now) const {
   BERTH_CHECK(count(transaction, attempt.account, free_attempts_, now));
   if (attempt.address.empty()) return {};
   return count(transaction, attempt.address, free_attempts_ * kAddressFactor, now);
 }
 
-Result<void> LoginThrottle::count(store::Transaction& transaction, const std::string& subject,
-                                  std::int64_t free, Timestamp now) const {
-  BERTH_CHECK(transaction.execute(
-      "INSERT INTO login_throttle (subject, failures, last_failure_at, blocked_until) "
-      "VALUES (:subject, 1, :now, 0) ON CONFLICT (subject) DO UPDATE SET "
-      "failures = CASE WHEN login_throttle.last_failure_at <= :forgotten THEN 1 "
-      "ELSE login_throttle.failures + 1 END, last_failure_at = excluded.last_failure_at",
-      {{"subject", subject}, {"now", now}, {"forgotten", now - kForgottenAfter}}));
-  const auto rows = BERTH_TRY(transaction.query(
-      "SELECT failures FROM login_throttle WHERE subject = :subject", {{"subject", subject}}));
+Result<void> LoginThrottle::count(store::Transaction& transaction, const std::string& subject, std::int64_t free,
+                                  Timestamp now) const {
+  BERTH_CHECK(
+      transaction.execute("INSERT INTO login_throttle (subject, failures, last_failure_at, blocked_until) "
+                          "VALUES (:subject, 1, :now, 0) ON CONFLICT (subject) DO UPDATE SET "
+                          "failures = CASE WHEN login_throttle.last_failure_at <= :forgotten THEN 1 "
+                          "ELSE login_throttle.failures + 1 END, last_failure_at = excluded.last_failure_at",
+                          {{"subject", subject}, {"now", now}, {"forgotten", now - kForgottenAfter}}));
+  const auto rows = BERTH_TRY(
+      transaction.query("SELECT failures FROM login_throttle WHERE subject = :subject", {{"subject", subject}}));
   const auto wait = wait_after(rows.front().integer("failures"), free);
-  BERTH_CHECK(transaction.execute(
-      "UPDATE login_throttle SET blocked_until = :until WHERE subject = :subject",
-      {{"until", now + wait}, {"subject", subject}}));
+  BERTH_CHECK(transaction.execute("UPDATE login_throttle SET blocked_until = :until WHERE subject = :subject",
+                                  {{"until", now + wait}, {"subject", subject}}));
   return {};
 }
 
-Result<void> LoginThrottle::succeeded(store::Transaction& transaction,
-                                      const Attempt& attempt) const {
-  BERTH_CHECK(transaction.execute("DELETE FROM login_throttle WHERE subject = :subject",
-                                  {{"subject", attempt.account}}));
+Result<void> LoginThrottle::succeeded(store::Transaction& transaction, const Attempt& attempt) const {
+  BERTH_CHECK(
+      transaction.execute("DELETE FROM login_throttle WHERE subject = :subject", {{"subject", attempt.account}}));
   return {};
 }
 

@@ -42,8 +42,7 @@ class LoginThrottle {
   static std::chrono::seconds wait_after(std::int64_t failures, std::int64_t free);
 
   /// The later of the blocks that an attempt at `now` runs into.
-  Result<std::optional<Block>> blocked(store::Transaction& transaction, const Attempt& attempt,
-                                       Timestamp now) const;
+  Result<std::optional<Block>> blocked(store::Transaction& transaction, const Attempt& attempt, Timestamp now) const;
   Result<void> failed(store::Transaction& transaction, const Attempt& attempt, Timestamp now) const;
   /// Forgets the account's failures, not the address's: who owns one account could else guess at
   /// the others.

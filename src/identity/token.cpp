@@ -28,11 +28,10 @@ constexpr long kLatest = 253'402'300'799;
 
 /// Three parts in base64url, so that the library never sees anything else.
 bool looks_like_token(std::string_view text) {
-  if (text.empty() || text.size() > TokenCodec::kLongest || std::ranges::count(text, '.') != 2)
-    return false;
+  if (text.empty() || text.size() > TokenCodec::kLongest || std::ranges::count(text, '.') != 2) return false;
   return std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   });
 }
 
@@ -51,8 +50,7 @@ const unsigned char* key_bytes(const Secret& key) {
 
 }  // namespace
 
-TokenCodec::TokenCodec(Secret key, std::string issuer)
-    : key_(std::move(key)), issuer_(std::move(issuer)) {
+TokenCodec::TokenCodec(Secret key, std::string issuer) : key_(std::move(key)), issuer_(std::move(issuer)) {
   if (key_.reveal().size() != 32) throw std::logic_error("a token key must have 32 bytes");
 }
 
@@ -66,8 +64,7 @@ Result<std::string> TokenCodec::issue(const TokenClaims& claims) const {
                         jwt_add_grant(made, "jti", claims.token_id.c_str()) == 0 &&
                         jwt_add_grant_int(made, "iat", whole_seconds(claims.issued_at)) == 0 &&
                         jwt_add_grant_int(made, "exp", whole_seconds(claims.expires_at)) == 0 &&
-                        jwt_set_alg(made, JWT_ALG_HS256, key_bytes(key_),
-                                    static_cast<int>(key_.reveal().size())) == 0;
+                        jwt_set_alg(made, JWT_ALG_HS256, key_bytes(key_), static_cast<int>(key_.reveal().size())) == 0;
   const std::unique_ptr<char, FreeText> text(complete ? jwt_encode_str(made) : nullptr);
   if (text == nullptr) return internal_error("libjwt could not encode a token");
   return std::string(text.get());
@@ -76,8 +73,8 @@ Result<std::string> TokenCodec::issue(const TokenClaims& claims) const {
 Result<TokenClaims> TokenCodec::parse(std::string_view text, Timestamp now) const {
   if (!looks_like_token(text)) return invalid_credential("not a token");
   jwt_t* read = nullptr;
-  const int outcome = jwt_decode(&read, std::string(text).c_str(), key_bytes(key_),
-                                 static_cast<int>(key_.reveal().size()));
+  const int outcome =
+      jwt_decode(&read, std::string(text).c_str(), key_bytes(key_), static_cast<int>(key_.reveal().size()));
   const TokenPointer token(read);
   if (outcome != 0 || read == nullptr) return invalid_credential("malformed or not signed by us");
   if (jwt_get_alg(read) != JWT_ALG_HS256) return invalid_credential("algorithm");
@@ -90,8 +87,8 @@ Result<TokenClaims> TokenCodec::parse(std::string_view text, Timestamp now) cons
                      .token_id = text_claim(read, "jti"),
                      .issued_at = {},
                      .expires_at = {}};
-  if (!is_uuid(claims.user_uuid) || !is_uuid(claims.session_id) || !is_uuid(claims.token_id) ||
-      issued <= 0 || expires < issued || expires > kLatest) {
+  if (!is_uuid(claims.user_uuid) || !is_uuid(claims.session_id) || !is_uuid(claims.token_id) || issued <= 0 ||
+      expires < issued || expires > kLatest) {
     return invalid_credential("claims");
   }
   claims.issued_at = Timestamp(std::chrono::seconds(issued));

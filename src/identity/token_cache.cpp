@@ -9,9 +9,8 @@ namespace berth::identity {
 
 TokenCache::Digest TokenCache::digest(std::string_view token) {
   Digest digest{};
-  crypto_generichash(digest.data(), digest.size(),
-                     reinterpret_cast<const unsigned char*>(token.data()), token.size(), nullptr,
-                     0);
+  crypto_generichash(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(token.data()), token.size(),
+                     nullptr, 0);
   return digest;
 }
 

@@ -26,16 +26,14 @@ TokenCodec codec() {
 std::string signature(const EVP_MD* digest, std::string_view key, const std::string& input) {
   std::string mac(EVP_MAX_MD_SIZE, '\0');
   unsigned size = 0;
-  HMAC(digest, key.data(), static_cast<int>(key.size()),
-       reinterpret_cast<const unsigned char*>(input.data()), input.size(),
-       reinterpret_cast<unsigned char*>(mac.data()), &size);
+  HMAC(digest, key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(input.data()),
+       input.size(), reinterpret_cast<unsigned char*>(mac.data()), &size);
   mac.resize(size);
   return to_base64url(mac);
 }
 
 /// A token of any header and payload, rightly signed.
-std::string forged(const std::string& header, const std::string& payload,
-                   const EVP_MD* digest = EVP_sha256()) {
+std::string forged(const std::string& header, const std::string& payload, const EVP_MD* digest = EVP_sha256()) {
   const std::string input = to_base64url(header) + "." + to_base64url(payload);
   return input + "." + signature(digest, kKey, input);
 }
@@ -96,16 +94,12 @@ TEST(Token, the_algorithm_none_is_refused_in_every_spelling) {
 }
 
 TEST(Token, other_algorithms_are_refused_even_if_rightly_signed) {
-  EXPECT_EQ(refusal(codec().parse(
-                forged(replaced(kHeader, "HS256", "HS384"), kPayload, EVP_sha384()), kNow)),
+  EXPECT_EQ(refusal(codec().parse(forged(replaced(kHeader, "HS256", "HS384"), kPayload, EVP_sha384()), kNow)),
             "auth.invalid");
-  EXPECT_EQ(refusal(codec().parse(
-                forged(replaced(kHeader, "HS256", "HS512"), kPayload, EVP_sha512()), kNow)),
+  EXPECT_EQ(refusal(codec().parse(forged(replaced(kHeader, "HS256", "HS512"), kPayload, EVP_sha512()), kNow)),
             "auth.invalid");
   for (const char* alg : {"RS256", "ES256", "EdDSA", ""}) {
-    EXPECT_EQ(refusal(codec().parse(forged(replaced(kHeader, "HS256", alg), kPayload), kNow)),
-              "auth.invalid")
-        << alg;
+    EXPECT_EQ(refusal(codec().parse(forged(replaced(kHeader, "HS256", alg), kPayload), kNow)), "auth.invalid") << alg;
   }
   EXPECT_EQ(refusal(codec().parse(forged("{}", kPayload), kNow)), "auth.invalid");
 }
@@ -125,11 +119,8 @@ TEST(Token, no_change_of_any_character_goes_unnoticed) {
 }
 
 TEST(Token, another_issuer_is_refused) {
-  EXPECT_EQ(refusal(codec().parse(forged(kHeader, replaced(kPayload, "berth", "other")), kNow)),
-            "auth.invalid");
-  EXPECT_EQ(
-      refusal(codec().parse(forged(kHeader, replaced(kPayload, R"("iss":"berth",)", "")), kNow)),
-      "auth.invalid");
+  EXPECT_EQ(refusal(codec().parse(forged(kHeader, replaced(kPayload, "berth", "other")), kNow)), "auth.invalid");
+  EXPECT_EQ(refusal(codec().parse(forged(kHeader, replaced(kPayload, R"("iss":"berth",)", "")), kNow)), "auth.invalid");
 }
 
 TEST(Token, missing_or_odd_claims_are_refused) {
@@ -145,26 +136,23 @@ TEST(Token, missing_or_odd_claims_are_refused) {
            {R"("exp":1800000900)", R"("exp":-1)"},
            {R"("iat":1800000000)", R"("iat":null)"},
            {R"("iat":1800000000)", R"("iat":1900000000)"}}) {
-    EXPECT_EQ(refusal(codec().parse(forged(kHeader, replaced(kPayload, from, to)), kNow)),
-              "auth.invalid")
-        << to;
+    EXPECT_EQ(refusal(codec().parse(forged(kHeader, replaced(kPayload, from, to)), kNow)), "auth.invalid") << to;
   }
 }
 
 TEST(Token, what_is_no_token_is_refused) {
   for (const std::string& text :
-       {std::string(), std::string("."), std::string(".."), std::string("..."),
-        std::string("a.b.c"), std::string("eyJhbGciOiJIUzI1NiJ9.."), std::string("a\0b.c.d", 7),
-        std::string("令牌.令牌.令牌"), forged("null", "null"), forged("[]", kPayload),
-        forged(kHeader, "[]"), forged(kHeader, "{"), forged(kHeader, std::string(1000, '['))}) {
+       {std::string(), std::string("."), std::string(".."), std::string("..."), std::string("a.b.c"),
+        std::string("eyJhbGciOiJIUzI1NiJ9.."), std::string("a\0b.c.d", 7), std::string("令牌.令牌.令牌"),
+        forged("null", "null"), forged("[]", kPayload), forged(kHeader, "[]"), forged(kHeader, "{"),
+        forged(kHeader, std::string(1000, '['))}) {
     EXPECT_EQ(refusal(codec().parse(text, kNow)), "auth.invalid") << text;
   }
 }
 
 TEST(Token, a_huge_one_is_refused_unread) {
-  const std::string huge = forged(
-      kHeader,
-      replaced(kPayload, "{", R"({"filler":")" + std::string(TokenCodec::kLongest, 'a') + R"(",)"));
+  const std::string huge =
+      forged(kHeader, replaced(kPayload, "{", R"({"filler":")" + std::string(TokenCodec::kLongest, 'a') + R"(",)"));
   EXPECT_EQ(refusal(codec().parse(huge, kNow)), "auth.invalid");
   EXPECT_EQ(refusal(codec().parse(std::string(50'000'000, 'a'), kNow)), "auth.invalid");
   const std::string fits =

@@ -16,8 +16,8 @@ constexpr std::size_t kDigits = 6;
 std::string percent_encoded(std::string_view text) {
   std::string encoded;
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '.' || c == '_' || c == '~';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '.' || c == '_' || c == '~';
     if (plain) {
       encoded.push_back(c);
     } else {
@@ -60,8 +60,7 @@ std::string code_at(std::string_view secret, std::int64_t step) {
   }
   std::array<unsigned char, EVP_MAX_MD_SIZE> mac{};
   unsigned size = 0;
-  HMAC(EVP_sha1(), secret.data(), static_cast<int>(secret.size()), counter.data(), counter.size(),
-       mac.data(), &size);
+  HMAC(EVP_sha1(), secret.data(), static_cast<int>(secret.size()), counter.data(), counter.size(), mac.data(), &size);
   const std::size_t at = mac[size - 1] & 0x0FU;
   const unsigned number = ((mac[at] & 0x7FU) << 24U) | (static_cast<unsigned>(mac[at + 1]) << 16U) |
                           (static_cast<unsigned>(mac[at + 2]) << 8U) | mac[at + 3];
@@ -86,8 +85,8 @@ std::string sealing_context(std::string_view user_uuid) {
 
 std::string uri(std::string_view issuer, std::string_view account, std::string_view base32_secret) {
   return fmt::format("otpauth://totp/{}:{}?secret={}&issuer={}&algorithm=SHA1&digits={}&period={}",
-                     percent_encoded(issuer), percent_encoded(account), base32_secret,
-                     percent_encoded(issuer), kDigits, kStepSeconds);
+                     percent_encoded(issuer), percent_encoded(account), base32_secret, percent_encoded(issuer), kDigits,
+                     kStepSeconds);
 }
 
 }  // namespace berth::identity::totp

@@ -37,8 +37,7 @@ TEST(Totp, base32_is_that_of_the_standard) {
 TEST(Totp, one_step_of_drift_is_forgiven_and_no_more) {
   const std::string code = code_at(kSecret, 1000);
   EXPECT_FALSE(match(kSecret, code, at(998 * 30 + 29), 0));
-  for (const std::int64_t step : {999, 1000, 1001})
-    EXPECT_EQ(match(kSecret, code, at(step * 30), 0), 1000) << step;
+  for (const std::int64_t step : {999, 1000, 1001}) EXPECT_EQ(match(kSecret, code, at(step * 30), 0), 1000) << step;
   EXPECT_FALSE(match(kSecret, code, at(1002 * 30), 0));
 }
 
@@ -50,9 +49,8 @@ TEST(Totp, a_code_counts_once_and_so_do_those_before_it) {
 
 TEST(Totp, what_is_not_six_digits_does_not_match) {
   const std::string code = code_at(kSecret, 1000);
-  for (const std::string& text :
-       {std::string(), code.substr(0, 5), code + "0", " " + code.substr(1), std::string(6, '\0'),
-        std::string(100'000, '0'), std::string("١٢٣")}) {
+  for (const std::string& text : {std::string(), code.substr(0, 5), code + "0", " " + code.substr(1),
+                                  std::string(6, '\0'), std::string(100'000, '0'), std::string("١٢٣")}) {
     EXPECT_FALSE(match(kSecret, text, at(1000 * 30), 0));
   }
 }

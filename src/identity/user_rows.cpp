@@ -54,20 +54,16 @@ User user_of(const store::Row& row) {
 }
 
 Result<std::optional<Account>> find_account(store::Transaction& transaction, UserId id) {
-  return first_account(
-      BERTH_TRY(transaction.query("SELECT * FROM users WHERE id = :id", {{"id", id}})));
+  return first_account(BERTH_TRY(transaction.query("SELECT * FROM users WHERE id = :id", {{"id", id}})));
 }
 
-Result<std::optional<Account>> find_account(store::Transaction& transaction,
-                                            std::string_view login) {
+Result<std::optional<Account>> find_account(store::Transaction& transaction, std::string_view login) {
   const std::string key = without_case(login);
   if (valid_username(key)) {
-    return first_account(BERTH_TRY(
-        transaction.query("SELECT * FROM users WHERE username_key = :key", {{"key", key}})));
+    return first_account(BERTH_TRY(transaction.query("SELECT * FROM users WHERE username_key = :key", {{"key", key}})));
   }
   if (valid_email(key)) {
-    return first_account(
-        BERTH_TRY(transaction.query("SELECT * FROM users WHERE email_key = :key", {{"key", key}})));
+    return first_account(BERTH_TRY(transaction.query("SELECT * FROM users WHERE email_key = :key", {{"key", key}})));
   }
   return std::optional<Account>();
 }
@@ -90,8 +86,8 @@ ApiKey key_of(const store::Row& row) {
 }
 
 Result<std::vector<KeyRecord>> keys_of(store::Transaction& transaction, UserId owner) {
-  const auto rows = BERTH_TRY(transaction.query(
-      "SELECT * FROM api_keys WHERE user_id = :owner ORDER BY created_at, id", {{"owner", owner}}));
+  const auto rows = BERTH_TRY(
+      transaction.query("SELECT * FROM api_keys WHERE user_id = :owner ORDER BY created_at, id", {{"owner", owner}}));
   std::vector<KeyRecord> keys;
   for (const auto& row : rows) keys.push_back(key_record_of(row));
   return keys;
@@ -106,19 +102,15 @@ std::string scope_text(const std::vector<std::string>& scope) {
   return text;
 }
 
-Result<std::optional<UserRecords>> load_user(store::Transaction& transaction, UserId id,
-                                             Timestamp now) {
+Result<std::optional<UserRecords>> load_user(store::Transaction& transaction, UserId id, Timestamp now) {
   auto account = BERTH_TRY(find_account(transaction, id));
   if (!account) return std::optional<UserRecords>();
-  UserRecords records{.user = std::move(account->user),
-                      .sessions = {},
-                      .keys = BERTH_TRY(keys_of(transaction, id))};
+  UserRecords records{.user = std::move(account->user), .sessions = {}, .keys = BERTH_TRY(keys_of(transaction, id))};
   const auto sessions =
       BERTH_TRY(transaction.query("SELECT id, expires_at FROM sessions WHERE user_id = :id AND "
                                   "revoked_at IS NULL AND expires_at > :now",
                                   {{"id", id}, {"now", now}}));
-  for (const auto& row : sessions)
-    records.sessions.push_back({row.text("id"), row.time("expires_at")});
+  for (const auto& row : sessions) records.sessions.push_back({row.text("id"), row.time("expires_at")});
   return std::optional<UserRecords>(std::move(records));
 }
 
@@ -131,12 +123,10 @@ Result<std::vector<UserRecords>> load_users(store::Transaction& transaction, Tim
     users.push_back({user_of(row), {}, {}});
   }
   const auto sessions = BERTH_TRY(transaction.query(
-      "SELECT id, user_id, expires_at FROM sessions WHERE revoked_at IS NULL AND expires_at > :now",
-      {{"now", now}}));
+      "SELECT id, user_id, expires_at FROM sessions WHERE revoked_at IS NULL AND expires_at > :now", {{"now", now}}));
   for (const auto& row : sessions) {
     const auto place = places.find(row.integer("user_id"));
-    if (place != places.end())
-      users[place->second].sessions.push_back({row.text("id"), row.time("expires_at")});
+    if (place != places.end()) users[place->second].sessions.push_back({row.text("id"), row.time("expires_at")});
   }
   const auto keys = BERTH_TRY(transaction.query("SELECT * FROM api_keys"));
   for (const auto& row : keys) {
@@ -146,11 +136,10 @@ Result<std::vector<UserRecords>> load_users(store::Transaction& transaction, Tim
   return users;
 }
 
-Result<std::unordered_map<std::string, Timestamp>> load_revoked_tokens(
-    store::Transaction& transaction, Timestamp now) {
+Result<std::unordered_map<std::string, Timestamp>> load_revoked_tokens(store::Transaction& transaction, Timestamp now) {
   std::unordered_map<std::string, Timestamp> tokens;
-  const auto rows = BERTH_TRY(transaction.query(
-      "SELECT jti, expires_at FROM revoked_tokens WHERE expires_at > :now", {{"now", now}}));
+  const auto rows = BERTH_TRY(
+      transaction.query("SELECT jti, expires_at FROM revoked_tokens WHERE expires_at > :now", {{"now", now}}));
   for (const auto& row : rows) tokens.emplace(row.text("jti"), row.time("expires_at"));
   return tokens;
 }

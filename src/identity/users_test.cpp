@@ -8,19 +8,16 @@ namespace {
 
 class UsersTest : public IdentityTest {
  protected:
-  Result<User> create(const std::string& name, const std::string& email = "",
-                      const std::string& password = kPassword) {
+  Result<User> create(const std::string& name, const std::string& email = "", const std::string& password = kPassword) {
     return service().create_user({name, email, Secret(password), Role::user}, from("192.0.2.1"));
   }
-  Result<User> update(UserId id, const UserChange& change) {
-    return service().update_user(id, change, from(""));
-  }
+  Result<User> update(UserId id, const UserChange& change) { return service().update_user(id, change, from("")); }
 };
 
 TEST_F(UsersTest, a_new_user_is_found_by_id_name_and_address) {
   EXPECT_FALSE(must(service().has_users()));
-  const User made = must(service().create_user(
-      {"Alice", "Alice@Example.com", Secret(kPassword), Role::manager}, from("")));
+  const User made =
+      must(service().create_user({"Alice", "Alice@Example.com", Secret(kPassword), Role::manager}, from("")));
   EXPECT_TRUE(must(service().has_users()));
   EXPECT_GT(made.id.value(), 0);
   EXPECT_EQ(made.uuid.size(), 36U);
@@ -39,17 +36,15 @@ TEST_F(UsersTest, a_new_user_is_found_by_id_name_and_address) {
 
 TEST_F(UsersTest, who_does_not_exist_is_not_found) {
   EXPECT_EQ(reason_of(service().find_user(UserId(77))), "user.not_found");
-  for (const std::string& login :
-       {std::string(), std::string("nobody"), std::string("a@b"), std::string("'; --"),
-        std::string(100'000, 'x'), std::string("\xff"), std::string("a\0b", 3)}) {
+  for (const std::string& login : {std::string(), std::string("nobody"), std::string("a@b"), std::string("'; --"),
+                                   std::string(100'000, 'x'), std::string("\xff"), std::string("a\0b", 3)}) {
     EXPECT_EQ(reason_of(service().find_user(login)), "user.not_found");
   }
   EXPECT_EQ(reason_of(update(UserId(77), {})), "user.not_found");
   EXPECT_EQ(reason_of(service().delete_user(UserId(77), from(""))), "user.not_found");
   EXPECT_EQ(reason_of(service().logout_everywhere(UserId(77), from(""))), "user.not_found");
-  EXPECT_EQ(
-      reason_of(service().change_password(UserId(77), Secret("a"), Secret(kPassword), from(""))),
-      "user.not_found");
+  EXPECT_EQ(reason_of(service().change_password(UserId(77), Secret("a"), Secret(kPassword), from(""))),
+            "user.not_found");
 }
 
 TEST_F(UsersTest, names_and_addresses_are_unique_without_regard_to_case) {
@@ -108,15 +103,13 @@ TEST_F(UsersTest, a_changed_address_must_be_free_and_valid) {
   EXPECT_EQ(reason_of(update(alice.id, {.email = "BOB@example.com"})), "user.email_taken");
   EXPECT_EQ(fields_of(update(alice.id, {.email = "no address"})), "email");
   EXPECT_EQ(fields_of(update(alice.id, {.password = Secret("alice")})), "password");
-  EXPECT_TRUE(update(alice.id, {.email = "ALICE@example.com"}))
-      << "one's own address in another case";
+  EXPECT_TRUE(update(alice.id, {.email = "ALICE@example.com"})) << "one's own address in another case";
 }
 
 TEST_F(UsersTest, a_changed_role_counts_at_once) {
   const User alice = make_user("alice");
   const Tokens tokens = login("alice");
-  EXPECT_FALSE(
-      must(service().authenticate(tokens.access_token))->allows(permissions::kUsersManage));
+  EXPECT_FALSE(must(service().authenticate(tokens.access_token))->allows(permissions::kUsersManage));
   const auto epoch = service().epoch();
   must(update(alice.id, {.role = Role::admin}));
   EXPECT_NE(service().epoch(), epoch);
@@ -160,8 +153,8 @@ TEST_F(UsersTest, changing_the_password_needs_the_old_one_and_ends_all_sessions)
   const User alice = make_user("alice");
   const Tokens tokens = login("alice");
   const auto change = [&](const std::string& old_password, const std::string& new_password) {
-    return reason_of(service().change_password(alice.id, Secret(old_password), Secret(new_password),
-                                               from("192.0.2.1")));
+    return reason_of(
+        service().change_password(alice.id, Secret(old_password), Secret(new_password), from("192.0.2.1")));
   };
   EXPECT_EQ(change("wrong", "another password"), "auth.bad_credentials");
   EXPECT_EQ(change(kPassword, "short"), "identity.invalid");
@@ -177,12 +170,10 @@ TEST_F(UsersTest, changing_the_password_needs_the_old_one_and_ends_all_sessions)
 TEST_F(UsersTest, guessing_the_old_password_is_throttled_like_a_login) {
   const User alice = make_user("alice");
   for (int i = 0; i < 5; ++i) {
-    EXPECT_EQ(reason_of(service().change_password(alice.id, Secret("wrong"),
-                                                  Secret("another password"), from(""))),
+    EXPECT_EQ(reason_of(service().change_password(alice.id, Secret("wrong"), Secret("another password"), from(""))),
               "auth.bad_credentials");
   }
-  EXPECT_EQ(reason_of(service().change_password(alice.id, Secret(kPassword),
-                                                Secret("another password"), from(""))),
+  EXPECT_EQ(reason_of(service().change_password(alice.id, Secret(kPassword), Secret("another password"), from(""))),
             "auth.throttled");
   EXPECT_EQ(reason_of(try_login("alice")), "auth.throttled") << "one count for both";
 }
@@ -233,16 +224,14 @@ TEST_F(UsersTest, a_deleted_user_leaves_nothing_that_works) {
   EXPECT_EQ(reason_of(service().list_keys(alice.id)), "user.not_found");
   const User again = make_user("alice");
   EXPECT_NE(again.uuid, alice.uuid);
-  EXPECT_EQ(asked(tokens.access_token), "auth.revoked")
-      << "the name is free again, the old token is not";
+  EXPECT_EQ(asked(tokens.access_token), "auth.revoked") << "the name is free again, the old token is not";
 }
 
 TEST_F(UsersTest, a_list_is_searched_and_paged) {
   for (const char* name : {"carol", "Alice", "bob", "under_score", "percent"}) make_user(name);
   const auto names = [&](std::string_view search, std::int64_t limit, std::int64_t offset) {
     std::string text;
-    for (const auto& user : must(service().list_users(search, limit, offset)).users)
-      text += user.username + " ";
+    for (const auto& user : must(service().list_users(search, limit, offset)).users) text += user.username + " ";
     return text;
   };
   EXPECT_EQ(names("", 10, 0), "Alice bob carol percent under_score ");
@@ -270,8 +259,7 @@ TEST_F(UsersTest, every_change_is_audited_without_the_password) {
   must(update(alice.id, {.password = Secret("very secret new password"), .role = Role::viewer}));
   must(service().logout_everywhere(alice.id, from("")));
   must(service().delete_user(alice.id, from("")));
-  for (const char* action :
-       {"user.create", "user.update", "auth.logout_everywhere", "user.delete"}) {
+  for (const char* action : {"user.create", "user.update", "auth.logout_everywhere", "user.delete"}) {
     EXPECT_EQ(audited(action), 1) << action;
   }
   for (const auto& record : must(audit().list({})).records) {

@@ -40,12 +40,11 @@ concept DescribedStruct = std::is_class_v<T> && boost::describe::has_describe_me
 template <class T>
 concept DescribedEnum = std::is_enum_v<T> && boost::describe::has_describe_enumerators<T>::value;
 template <class T>
-concept Integer = std::is_integral_v<T> && !std::is_same_v<T, bool> && !std::is_same_v<T, char> &&
-                  !std::is_same_v<T, wchar_t> && !std::is_same_v<T, char8_t> &&
-                  !std::is_same_v<T, char16_t> && !std::is_same_v<T, char32_t>;
+concept Integer =
+    std::is_integral_v<T> && !std::is_same_v<T, bool> && !std::is_same_v<T, char> && !std::is_same_v<T, wchar_t> &&
+    !std::is_same_v<T, char8_t> && !std::is_same_v<T, char16_t> && !std::is_same_v<T, char32_t>;
 template <class T>
-concept TextLike =
-    std::is_convertible_v<const T&, std::string_view> && !std::is_same_v<T, std::nullptr_t>;
+concept TextLike = std::is_convertible_v<const T&, std::string_view> && !std::is_same_v<T, std::nullptr_t>;
 
 template <class T>
 inline constexpr bool kIsOptional = false;
@@ -76,8 +75,7 @@ inline constexpr bool kIsId<Id<Tag, Value>> = true;
 
 /// The public members of T, those of its bases first.
 template <class T>
-using Members = boost::describe::describe_members<T, boost::describe::mod_public |
-                                                         boost::describe::mod_inherited>;
+using Members = boost::describe::describe_members<T, boost::describe::mod_public | boost::describe::mod_inherited>;
 
 /// Calls `function.template operator()<D>()` for each descriptor D of a list.
 template <class Function, template <class...> class List, class... D>
@@ -97,14 +95,12 @@ struct EnumName {
 
 template <template <class...> class List, class... D>
 constexpr auto make_enum_names(std::type_identity<List<D...>> /*list*/) {
-  return std::array<EnumName, sizeof...(D)>{
-      EnumName{static_cast<std::int64_t>(D::value), wire_name(D::name)}...};
+  return std::array<EnumName, sizeof...(D)>{EnumName{static_cast<std::int64_t>(D::value), wire_name(D::name)}...};
 }
 
 /// Values and wire names of a described enum, in the order of its description.
 template <DescribedEnum E>
-inline constexpr auto kEnumNames =
-    make_enum_names(std::type_identity<boost::describe::describe_enumerators<E>>{});
+inline constexpr auto kEnumNames = make_enum_names(std::type_identity<boost::describe::describe_enumerators<E>>{});
 
 /// The wire name of an enum's value; empty if the value has none.
 template <DescribedEnum E>

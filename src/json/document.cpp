@@ -37,8 +37,7 @@ std::optional<T> parse_whole(std::string_view text) {
   if (!number || std::trunc(*number) != *number) return std::nullopt;
   // max() + 1 is a power of two and so exact as a double, unlike max() itself.
   constexpr double kEnd = static_cast<double>(T{1} << (std::numeric_limits<T>::digits - 1)) * 2;
-  if (*number < static_cast<double>(std::numeric_limits<T>::min()) || *number >= kEnd)
-    return std::nullopt;
+  if (*number < static_cast<double>(std::numeric_limits<T>::min()) || *number >= kEnd) return std::nullopt;
   return static_cast<T>(*number);
 }
 
@@ -178,9 +177,7 @@ class Builder {
     }
     if (!repeated) return count;
     return static_cast<std::size_t>(
-        std::remove_if(first, first + count,
-                       [](const Node& node) { return node.kind == Kind::missing; }) -
-        first);
+        std::remove_if(first, first + count, [](const Node& node) { return node.kind == Kind::missing; }) - first);
   }
 
   template <class Fill>
@@ -292,9 +289,9 @@ View Document::root() const {
 
 Result<Document> Document::parse(std::string_view text, const ReadLimits& limits) {
   if (text.size() > limits.bytes) {
-    return Error(ErrorCode::too_large, "json.too_large",
-                 {fmt::format("JSON 超过 {} 字节", limits.bytes),
-                  fmt::format("The JSON exceeds {} bytes", limits.bytes)});
+    return Error(
+        ErrorCode::too_large, "json.too_large",
+        {fmt::format("JSON 超过 {} 字节", limits.bytes), fmt::format("The JSON exceeds {} bytes", limits.bytes)});
   }
   auto content = std::make_unique<Content>();
   boost::json::parse_options options;

@@ -113,11 +113,10 @@ TEST(Document, ReadsWholeNumbersHoweverTheyAreWritten) {
       "9223372036854775809,"
       "18446744073709551615,18446744073709551616,1.5,1e400,-1,9.3e18,-1.0]");
   const View root = document.root();
-  const std::vector<std::optional<std::int64_t>> signed_values = {
-      5, 5, 1000, 0, INT64_MAX, {}, INT64_MIN, {}, {}, {}, {}, {}, -1, {}, -1};
+  const std::vector<std::optional<std::int64_t>> signed_values = {5,  5,  1000, 0,  INT64_MAX, {}, INT64_MIN, {},
+                                                                  {}, {}, {},   {}, -1,        {}, -1};
   const std::vector<std::optional<std::uint64_t>> unsigned_values = {
-      5,          5,  1000, 0,  INT64_MAX, 9223372036854775808U, {}, {},
-      UINT64_MAX, {}, {},   {}, {},        9300000000000000000U, {}};
+      5, 5, 1000, 0, INT64_MAX, 9223372036854775808U, {}, {}, UINT64_MAX, {}, {}, {}, {}, 9300000000000000000U, {}};
   ASSERT_EQ(root.size(), signed_values.size());
   for (std::size_t i = 0; i < root.size(); ++i) {
     EXPECT_EQ(root.at(i).integer(), signed_values[i]) << root.at(i).text();
@@ -126,16 +125,14 @@ TEST(Document, ReadsWholeNumbersHoweverTheyAreWritten) {
 }
 
 TEST(Document, ReadsDecimalsExactly) {
-  for (const double value :
-       {35.2, 47.5, 0.1, 1.0 / 3, 123456.789, 5e-324, 1.7976931348623157e308}) {
+  for (const double value : {35.2, 47.5, 0.1, 1.0 / 3, 123456.789, 5e-324, 1.7976931348623157e308}) {
     const Document document = parse(fmt::format("{}", value));
     EXPECT_EQ(document.root().number(), value);
   }
 }
 
 TEST(Document, UnescapesStringsAndKeys) {
-  const Document document =
-      parse(R"({"a\u0041\n":"\u5b9e\u4f8b \ud83d\ude00 \"\\\/\b\f\r\t \u0000."})");
+  const Document document = parse(R"({"a\u0041\n":"\u5b9e\u4f8b \ud83d\ude00 \"\\\/\b\f\r\t \u0000."})");
   using namespace std::string_view_literals;
   EXPECT_EQ(document.root()["aA\n"].string(), "实例 😀 \"\\/\b\f\r\t \0."sv);
 }
@@ -181,9 +178,8 @@ TEST(Document, WritesValuesAgainWithTheirNumbersUntouched) {
   const Document document = parse(
       " { \"a\" : [ 1.50 , 1e5, 123456789012345678901234567890 ], \"s\" : \"\\u00e9\\n\", \"t\": "
       "true, \"n\": null } ");
-  EXPECT_EQ(
-      document.root().text(),
-      "{\"a\":[1.50,1e5,123456789012345678901234567890],\"s\":\"é\\n\",\"t\":true,\"n\":null}");
+  EXPECT_EQ(document.root().text(),
+            "{\"a\":[1.50,1e5,123456789012345678901234567890],\"s\":\"é\\n\",\"t\":true,\"n\":null}");
 }
 
 TEST(Document, OutlivesTheTextAndSurvivesAMove) {

@@ -30,9 +30,8 @@ std::string readable(std::string_view mangled) {
 }
 
 std::size_t count_characters(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
-  }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 bool is_letter_or_digit(char c) {
@@ -40,10 +39,8 @@ bool is_letter_or_digit(char c) {
 }
 
 bool is_label(std::string_view text) {
-  return !text.empty() && text.size() <= 63 && is_letter_or_digit(text.front()) &&
-         is_letter_or_digit(text.back()) && std::all_of(text.begin(), text.end(), [](char c) {
-           return is_letter_or_digit(c) || c == '-';
-         });
+  return !text.empty() && text.size() <= 63 && is_letter_or_digit(text.front()) && is_letter_or_digit(text.back()) &&
+         std::all_of(text.begin(), text.end(), [](char c) { return is_letter_or_digit(c) || c == '-'; });
 }
 
 bool is_hostname(std::string_view text) {
@@ -65,15 +62,13 @@ bool is_email(std::string_view text) {
     return static_cast<unsigned char>(c) > 0x20 && c != 0x7f &&
            std::string_view("()<>[]:;@\\,\"").find(c) == std::string_view::npos;
   };
-  return std::all_of(local.begin(), local.end(), allowed) && local.front() != '.' &&
-         local.back() != '.' && local.find("..") == std::string_view::npos &&
-         is_hostname(text.substr(at + 1));
+  return std::all_of(local.begin(), local.end(), allowed) && local.front() != '.' && local.back() != '.' &&
+         local.find("..") == std::string_view::npos && is_hostname(text.substr(at + 1));
 }
 
 bool is_address(int family, std::string_view text) {
   std::array<unsigned char, 16> bytes{};
-  return text.find('\0') == std::string_view::npos &&
-         ::inet_pton(family, std::string(text).c_str(), bytes.data()) == 1;
+  return text.find('\0') == std::string_view::npos && ::inet_pton(family, std::string(text).c_str(), bytes.data()) == 1;
 }
 
 struct Pattern {
@@ -86,40 +81,31 @@ struct Pattern {
 constexpr std::array kPatterns = {
     Pattern{"uuid", is_uuid, "UUID", "a UUID"},
     Pattern{"date-time", [](std::string_view text) { return parse_timestamp(text).has_value(); },
-            "RFC 3339 时间，例如 2026-01-23T11:30:00Z",
-            "an RFC 3339 time such as 2026-01-23T11:30:00Z"},
+            "RFC 3339 时间，例如 2026-01-23T11:30:00Z", "an RFC 3339 time such as 2026-01-23T11:30:00Z"},
     Pattern{"email", is_email, "电子邮件地址", "an e-mail address"},
     Pattern{"hostname", is_hostname, "主机名", "a host name"},
-    Pattern{"dns-label", is_label,
-            "由字母、数字和连字符组成的名称（1 到 63 个字符，首尾不能是连字符）",
+    Pattern{"dns-label", is_label, "由字母、数字和连字符组成的名称（1 到 63 个字符，首尾不能是连字符）",
             "letters, digits and hyphens, 1 to 63 of them, with no hyphen at either end"},
-    Pattern{"ipv4", [](std::string_view text) { return is_address(AF_INET, text); }, "IPv4 地址",
-            "an IPv4 address"},
-    Pattern{"ipv6", [](std::string_view text) { return is_address(AF_INET6, text); }, "IPv6 地址",
-            "an IPv6 address"},
+    Pattern{"ipv4", [](std::string_view text) { return is_address(AF_INET, text); }, "IPv4 地址", "an IPv4 address"},
+    Pattern{"ipv6", [](std::string_view text) { return is_address(AF_INET6, text); }, "IPv6 地址", "an IPv6 address"},
 };
 
 const Pattern* find_pattern(std::string_view name) {
-  const auto found = std::find_if(kPatterns.begin(), kPatterns.end(),
-                                  [&](const Pattern& p) { return p.name == name; });
+  const auto found = std::find_if(kPatterns.begin(), kPatterns.end(), [&](const Pattern& p) { return p.name == name; });
   return found == kPatterns.end() ? nullptr : &*found;
 }
 
 /// "1 to 5 <unit>", "at least 1 <unit>" or "at most 5 <unit>", whichever the bounds mean.
-Text describe_bounds(const FieldRules::Bounds& bounds, std::string_view zh_unit,
-                     std::string_view en_unit) {
+Text describe_bounds(const FieldRules::Bounds& bounds, std::string_view zh_unit, std::string_view en_unit) {
   constexpr auto kOpen = static_cast<std::size_t>(-1);
   if (bounds.max == kOpen) {
-    return {fmt::format("至少 {} {}", bounds.min, zh_unit),
-            fmt::format("at least {} {}", bounds.min, en_unit)};
+    return {fmt::format("至少 {} {}", bounds.min, zh_unit), fmt::format("at least {} {}", bounds.min, en_unit)};
   }
   if (bounds.min == 0) {
-    return {fmt::format("至多 {} {}", bounds.max, zh_unit),
-            fmt::format("at most {} {}", bounds.max, en_unit)};
+    return {fmt::format("至多 {} {}", bounds.max, zh_unit), fmt::format("at most {} {}", bounds.max, en_unit)};
   }
   if (bounds.min == bounds.max) {
-    return {fmt::format("{} {}", bounds.min, zh_unit),
-            fmt::format("exactly {} {}", bounds.min, en_unit)};
+    return {fmt::format("{} {}", bounds.min, zh_unit), fmt::format("exactly {} {}", bounds.min, en_unit)};
   }
   return {fmt::format("{} 到 {} {}", bounds.min, bounds.max, zh_unit),
           fmt::format("{} to {} {}", bounds.min, bounds.max, en_unit)};
@@ -138,8 +124,8 @@ std::string detail::bound_text(long double bound) {
 
 void FieldRules::expect(bool suits, std::string_view rule) const {
   if (suits) return;
-  abort_with(fmt::format("the rule {} does not suit the member \"{}\" of type {}", rule,
-                         facts_.name, readable(facts_.type->name())));
+  abort_with(fmt::format("the rule {} does not suit the member \"{}\" of type {}", rule, facts_.name,
+                         readable(facts_.type->name())));
 }
 
 FieldRules& FieldRules::required() {
@@ -160,8 +146,7 @@ FieldRules& FieldRules::length(std::size_t min, std::size_t max) {
 
 FieldRules& FieldRules::pattern_name(std::string_view name) {
   expect(facts_.leaf == detail::Leaf::text, "pattern_name");
-  if (find_pattern(name) == nullptr)
-    abort_with(fmt::format("there is no pattern called \"{}\"", name));
+  if (find_pattern(name) == nullptr) abort_with(fmt::format("there is no pattern called \"{}\"", name));
   pattern_name_ = name;
   return *this;
 }
@@ -238,8 +223,7 @@ std::optional<Text> FieldRules::run_checks(detail::CheckKind kind, const void* v
 
 Text FieldRules::discreet(Text message, std::string_view value) const {
   if (!secret_ || value.empty()) return message;
-  const bool told =
-      message.zh.find(value) != std::string::npos || message.en.find(value) != std::string::npos;
+  const bool told = message.zh.find(value) != std::string::npos || message.en.find(value) != std::string::npos;
   return told ? Text{"此值不可接受", "This value is not acceptable"} : std::move(message);
 }
 
@@ -265,10 +249,8 @@ std::optional<Text> FieldRules::judge_number(long double value) const {
   const bool high = max_ && value > *max_;
   if (low || high) {
     if (min_ && max_) {
-      return Text{
-          fmt::format("应在 {} 到 {} 之间", detail::bound_text(*min_), detail::bound_text(*max_)),
-          fmt::format("Must be between {} and {}", detail::bound_text(*min_),
-                      detail::bound_text(*max_))};
+      return Text{fmt::format("应在 {} 到 {} 之间", detail::bound_text(*min_), detail::bound_text(*max_)),
+                  fmt::format("Must be between {} and {}", detail::bound_text(*min_), detail::bound_text(*max_))};
     }
     if (low)
       return Text{fmt::format("不应小于 {}", detail::bound_text(*min_)),
@@ -277,8 +259,7 @@ std::optional<Text> FieldRules::judge_number(long double value) const {
                 fmt::format("Must be at most {}", detail::bound_text(*max_))};
   }
   auto message = run_checks(detail::CheckKind::number, &value, nullptr);
-  return message ? std::optional<Text>(discreet(std::move(*message), detail::bound_text(value)))
-                 : std::nullopt;
+  return message ? std::optional<Text>(discreet(std::move(*message), detail::bound_text(value))) : std::nullopt;
 }
 
 std::optional<Text> FieldRules::judge_items(std::size_t count) const {
@@ -295,8 +276,7 @@ FieldRules& FieldTable::find(std::string_view name) {
   for (auto& rules : rules_) {
     if (rules.name() == name) return rules;
   }
-  abort_with(fmt::format("describe_fields names \"{}\", which is no member of {}", name,
-                         readable(type_name_)));
+  abort_with(fmt::format("describe_fields names \"{}\", which is no member of {}", name, readable(type_name_)));
 }
 
 }  // namespace berth::json

@@ -86,9 +86,8 @@ class FieldRules {
   /// good.
   template <class Function>
   FieldRules& check(Function function, Text message) {
-    return add_check(std::move(function), [message](bool good) {
-      return good ? std::nullopt : std::optional<Text>(message);
-    });
+    return add_check(std::move(function),
+                     [message](bool good) { return good ? std::nullopt : std::optional<Text>(message); });
   }
   /// `function` returns a Result<void>, whose error's message is given (that of its first field, if
   /// it has one).
@@ -135,8 +134,7 @@ class FieldRules {
   FieldRules& add_check(Function function, Verdict verdict) {
     using Argument = typename detail::CheckArgument<decltype(std::function{function})>::Argument;
     detail::Check check{detail::CheckKind::exact, &typeid(Argument), {}};
-    if constexpr (std::is_same_v<Argument, std::string_view> ||
-                  std::is_same_v<Argument, std::string>) {
+    if constexpr (std::is_same_v<Argument, std::string_view> || std::is_same_v<Argument, std::string>) {
       check.kind = detail::CheckKind::text;
       check.function = [function, verdict](const void* value) {
         return verdict(function(Argument(*static_cast<const std::string_view*>(value))));
@@ -155,8 +153,7 @@ class FieldRules {
   }
   FieldRules& add_check(detail::Check check);
   void expect(bool suits, std::string_view rule) const;
-  std::optional<Text> run_checks(detail::CheckKind kind, const void* value,
-                                 const std::type_info* type) const;
+  std::optional<Text> run_checks(detail::CheckKind kind, const void* value, const std::type_info* type) const;
   /// Keeps a secret value out of a message that a check made.
   Text discreet(Text message, std::string_view value) const;
 
@@ -247,9 +244,8 @@ struct WithoutOptional<std::optional<T>> : WithoutOptional<T> {};
 
 template <class T>
 void apply_rules(FieldTable& table) {
-  for_each_descriptor(
-      std::type_identity<boost::describe::describe_bases<T, boost::describe::mod_any_access>>{},
-      [&table]<class D>() { apply_rules<typename D::type>(table); });
+  for_each_descriptor(std::type_identity<boost::describe::describe_bases<T, boost::describe::mod_any_access>>{},
+                      [&table]<class D>() { apply_rules<typename D::type>(table); });
   Fields<T> fields(table);
   if constexpr (requires { describe_fields(fields); }) describe_fields(fields);
 }
@@ -264,8 +260,8 @@ const FieldTable& field_table() {
     for_each_member<T>([&made]<class D>() {
       using Member = std::remove_cvref_t<decltype(std::declval<T&>().*D::pointer)>;
       using Value = typename detail::WithoutOptional<Member>::Type;
-      made.add({wire_name(D::name), detail::leaf_of<Value>(), kIsOptional<Member>,
-                kIsSequence<Value> || kIsMap<Value>, &typeid(Value)});
+      made.add({wire_name(D::name), detail::leaf_of<Value>(), kIsOptional<Member>, kIsSequence<Value> || kIsMap<Value>,
+                &typeid(Value)});
     });
     detail::apply_rules<T>(made);
     return made;

@@ -11,8 +11,7 @@ Result<void> check_lower_case(std::string_view text) {
   for (const char c : text) {
     if (c < 'a' || c > 'z') {
       return Error(ErrorCode::invalid_argument, "name", {"总体", "overall"})
-          .with_field("name",
-                      {"只能用小写字母", "Lower-case letters only, not " + std::string(text)});
+          .with_field("name", {"只能用小写字母", "Lower-case letters only, not " + std::string(text)});
     }
   }
   return {};
@@ -35,11 +34,8 @@ void describe_fields(Fields<Account>& fields) {
   fields("share").range(0.5, 99.5);
   fields("distinct")
       .items(1, 3)
-      .check(
-          [](const std::vector<std::string>& values) {
-            return values.size() < 2 || values[0] != values[1];
-          },
-          {"不应重复", "Must not repeat"});
+      .check([](const std::vector<std::string>& values) { return values.size() < 2 || values[0] != values[1]; },
+             {"不应重复", "Must not repeat"});
   fields("limits").items(0, 1).max(10);
   fields("big").max(18446744073709551615.0L);
 }
@@ -104,8 +100,7 @@ TEST(Rules, LengthCountsCharactersNotBytes) {
   EXPECT_EQ(complaint<Account>(R"({"name":"a"})"), "name: Must be 2 to 4 characters long");
   EXPECT_EQ(complaint<Account>(R"({"name":"abcde"})"), "name: Must be 2 to 4 characters long");
   // Four characters of twelve bytes pass the length, and fail only the check after it.
-  EXPECT_EQ(complaint<Account>(R"({"name":"实例实例"})"),
-            "name: Lower-case letters only, not 实例实例");
+  EXPECT_EQ(complaint<Account>(R"({"name":"实例实例"})"), "name: Lower-case letters only, not 实例实例");
 }
 
 TEST(Rules, ACheckMayReturnAnError) {
@@ -113,8 +108,7 @@ TEST(Rules, ACheckMayReturnAnError) {
 }
 
 TEST(Rules, ASecretIsNeverRepeatedInAMessage) {
-  EXPECT_EQ(complaint<Account>(R"({"password":"HUNTER2"})"),
-            "password: This value is not acceptable");
+  EXPECT_EQ(complaint<Account>(R"({"password":"HUNTER2"})"), "password: This value is not acceptable");
 }
 
 TEST(Rules, ACheckMayTakeANumber) {
@@ -140,8 +134,7 @@ TEST(Rules, ACheckMayTakeTheWholeMember) {
 
 TEST(Rules, ItemsConcernTheContainerAndBoundsItsElements) {
   EXPECT_EQ(complaint<Account>(R"({"distinct":[]})"), "distinct: Must have 1 to 3 items");
-  EXPECT_EQ(complaint<Account>(R"({"distinct":["a","b","c","d"]})"),
-            "distinct: Must have 1 to 3 items");
+  EXPECT_EQ(complaint<Account>(R"({"distinct":["a","b","c","d"]})"), "distinct: Must have 1 to 3 items");
   EXPECT_EQ(complaint<Account>(R"({"limits":{"a":1,"b":2}})"), "limits: Must have at most 1 items");
   EXPECT_EQ(complaint<Account>(R"({"limits":{"a":11}})"), "limits.a: Must be at most 10");
 }
@@ -162,22 +155,16 @@ TEST(Rules, NamedPatterns) {
       {"time", {"2026-01-23T11:30:00Z"}, {"", "2026-01-23", "tomorrow"}},
       {"email",
        {"a@b", "first.last+tag@example.com"},
-       {"", "a", "@b", "a@", "a b@c", "a@@b", ".a@b", "a..b@c", "a@b_c", "a@-b", "a\\u0001@b",
-        "\\\"a\\\"@b"}},
-      {"host",
-       {"a", "example.com", "A-1.b"},
-       {"", ".", "a.", "-a", "a-", "a..b", "a_b", long_label + ".com"}},
+       {"", "a", "@b", "a@", "a b@c", "a@@b", ".a@b", "a..b@c", "a@b_c", "a@-b", "a\\u0001@b", "\\\"a\\\"@b"}},
+      {"host", {"a", "example.com", "A-1.b"}, {"", ".", "a.", "-a", "a-", "a..b", "a_b", long_label + ".com"}},
       {"label", {"a", "test-1", "1"}, {"", "-a", "a-", "a.b", "a_b", long_label}},
       {"four", {"10.0.0.1"}, {"", "10.0.0", "256.1.1.1", "1.1.1.1\\n", "::1"}},
       {"six", {"::", "2001:db8::1"}, {"", "1.1.1.1", ":::", "2001:db8::1/64"}},
   };
   for (const auto& [member, good, bad] : table) {
-    const auto text = [&](const std::string& value) {
-      return "{\"" + std::string(member) + "\":\"" + value + "\"}";
-    };
+    const auto text = [&](const std::string& value) { return "{\"" + std::string(member) + "\":\"" + value + "\"}"; };
     for (const auto& value : good) EXPECT_EQ(complaint<Forms>(text(value)), "");
-    for (const auto& value : bad)
-      EXPECT_NE(complaint<Forms>(text(value)), "") << member << " took " << value;
+    for (const auto& value : bad) EXPECT_NE(complaint<Forms>(text(value)), "") << member << " took " << value;
   }
 }
 

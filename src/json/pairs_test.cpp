@@ -115,25 +115,19 @@ TEST(Pairs, BooleansHaveEightSpellingsInAnyCase) {
 
 TEST(Pairs, IntegersAreStrict) {
   for (const char* text : {"", " 1", "1 ", "+1", "0x1", "1.0", "1e3", "١", "--1", "-"}) {
-    EXPECT_EQ(complaints({{"name", "n"}, {"page", text}}),
-              (Complaints{{"page", "Must be an integer"}}))
-        << text;
+    EXPECT_EQ(complaints({{"name", "n"}, {"page", text}}), (Complaints{{"page", "Must be an integer"}})) << text;
   }
   EXPECT_EQ(complaints({{"name", "n"}, {"page", "2147483648"}}),
             (Complaints{{"page", "Must be between -2147483648 and 2147483647"}}));
   EXPECT_EQ(complaints({{"name", "n"}, {"page", "99999999999999999999999"}}),
             (Complaints{{"page", "Must be between -2147483648 and 2147483647"}}));
-  EXPECT_EQ(complaints({{"name", "n"}, {"size", "-1"}}),
-            (Complaints{{"size", "Must be between 0 and 65535"}}));
-  EXPECT_EQ(complaints({{"name", "n"}, {"size", "-x"}}),
-            (Complaints{{"size", "Must be an integer"}}));
+  EXPECT_EQ(complaints({{"name", "n"}, {"size", "-1"}}), (Complaints{{"size", "Must be between 0 and 65535"}}));
+  EXPECT_EQ(complaints({{"name", "n"}, {"size", "-x"}}), (Complaints{{"size", "Must be an integer"}}));
 }
 
 TEST(Pairs, NumbersMustBeFinite) {
   for (const char* text : {"nan", "inf", "-inf", "infinity", "1e999", "", "1.5x"}) {
-    EXPECT_EQ(complaints({{"name", "n"}, {"above", text}}),
-              (Complaints{{"above", "Must be a number"}}))
-        << text;
+    EXPECT_EQ(complaints({{"name", "n"}, {"above", text}}), (Complaints{{"above", "Must be a number"}})) << text;
   }
 }
 
@@ -142,20 +136,17 @@ TEST(Pairs, TheLastOfARepeatedSingleValueCounts) {
 }
 
 TEST(Pairs, EmptyPiecesOfAListAreDropped) {
-  EXPECT_EQ(from_pairs<Query>({{"name", "n"}, {"tags", ",a,,b,"}})->tags,
-            (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(from_pairs<Query>({{"name", "n"}, {"tags", ",a,,b,"}})->tags, (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(from_pairs<Query>({{"name", "n"}, {"tags", ""}})->tags.empty());
 }
 
 TEST(Pairs, AListLongerThanItsRuleIsRefused) {
-  EXPECT_EQ(complaints({{"name", "n"}, {"tags", "a,b,c,d"}}),
-            (Complaints{{"tags", "Must have at most 3 items"}}));
+  EXPECT_EQ(complaints({{"name", "n"}, {"tags", "a,b,c,d"}}), (Complaints{{"tags", "Must have at most 3 items"}}));
 }
 
 TEST(Pairs, TextThatIsNotUtf8OrHoldsANulIsRefused) {
   EXPECT_EQ(complaints({{"name", "\xff"}}), (Complaints{{"name", "Must be valid UTF-8 text"}}));
-  EXPECT_EQ(complaints({{"name", std::string("a\0b", 3)}}),
-            (Complaints{{"name", "Must not contain a NUL character"}}));
+  EXPECT_EQ(complaints({{"name", std::string("a\0b", 3)}}), (Complaints{{"name", "Must not contain a NUL character"}}));
 }
 
 TEST(Pairs, AStructWithoutMembersAcceptsAnything) {

@@ -27,25 +27,22 @@ struct HostInfo {
   double disk_percent = 0;
 };
 BOOST_DESCRIBE_STRUCT(HostInfo, (),
-                      (cpu_cores, cpu_percent, memory_total, memory_used, memory_percent,
-                       disk_total, disk_used, disk_percent))
+                      (cpu_cores, cpu_percent, memory_total, memory_used, memory_percent, disk_total, disk_used,
+                       disk_percent))
 
 struct InstanceInfo {
   std::string name, status;
   std::optional<std::string> ipv4, ipv6;
   std::string architecture, created_at, description;
 };
-BOOST_DESCRIBE_STRUCT(InstanceInfo, (),
-                      (name, status, ipv4, ipv6, architecture, created_at, description))
+BOOST_DESCRIBE_STRUCT(InstanceInfo, (), (name, status, ipv4, ipv6, architecture, created_at, description))
 
 struct ResourceUsage {
   double cpu_percent = 0;
-  std::int64_t memory_used = 0, memory_total = 0, disk_used = 0, disk_total = 0, network_rx = 0,
-               network_tx = 0;
+  std::int64_t memory_used = 0, memory_total = 0, disk_used = 0, disk_total = 0, network_rx = 0, network_tx = 0;
 };
 BOOST_DESCRIBE_STRUCT(ResourceUsage, (),
-                      (cpu_percent, memory_used, memory_total, disk_used, disk_total, network_rx,
-                       network_tx))
+                      (cpu_percent, memory_used, memory_total, disk_used, disk_total, network_rx, network_tx))
 
 struct InstanceDetail {
   InstanceInfo info;
@@ -198,10 +195,9 @@ TEST(PanelDocuments, AreReproducedExactly) {
       {to_json(InstanceDetail{kInfo, kUsage, 20001, "30000-30025", "password123"}), kDetailText},
       {to_json(ActionAnswer{true, "实例 test1 启动成功"}),
        R"({"success": true, "message": "实例 test1 启动成功", "data": null})"},
-      {to_json(MonitorMessage{
-           "update",
-           "2026-01-23T11:30:00",
-           {{{"test1", "Running", "10.0.0.100", kUsage, 20001, "30000-30025"}}, kHost}}),
+      {to_json(MonitorMessage{"update",
+                              "2026-01-23T11:30:00",
+                              {{{"test1", "Running", "10.0.0.100", kUsage, 20001, "30000-30025"}}, kHost}}),
        kMonitorText},
       {to_json(ErrorAnswer{"实例 test1 不存在"}), R"({"detail": "实例 test1 不存在"})"},
   };
@@ -218,11 +214,10 @@ TEST(PanelDocuments, ReadBackIntoTheSameStructs) {
 }
 
 TEST(PanelDocuments, WhatADescriptionDoesNotTellIsNull) {
-  EXPECT_EQ(
-      to_json(InstanceDetail{}),
-      R"({"info":{"name":"","status":"","ipv4":null,"ipv6":null,"architecture":"","created_at":"",)"
-      R"("description":""},"resources":{"cpu_percent":0.0,"memory_used":0,"memory_total":0,"disk_used":0,)"
-      R"("disk_total":0,"network_rx":0,"network_tx":0},"ssh_port":null,"nat_ports":null,"root_password":null})");
+  EXPECT_EQ(to_json(InstanceDetail{}),
+            R"({"info":{"name":"","status":"","ipv4":null,"ipv6":null,"architecture":"","created_at":"",)"
+            R"("description":""},"resources":{"cpu_percent":0.0,"memory_used":0,"memory_total":0,"disk_used":0,)"
+            R"("disk_total":0,"network_rx":0,"network_tx":0},"ssh_port":null,"nat_ports":null,"root_password":null})");
 }
 
 }  // namespace

@@ -28,8 +28,7 @@ enum class Parsed { good, no_number, too_big };
 template <class T>
 Parsed parse_all(std::string_view text, T& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (end != text.data() + text.size() || error == std::errc::invalid_argument)
-    return Parsed::no_number;
+  if (end != text.data() + text.size() || error == std::errc::invalid_argument) return Parsed::no_number;
   return error == std::errc{} ? Parsed::good : Parsed::too_big;
 }
 
@@ -58,8 +57,7 @@ std::size_t Problems::enter(std::size_t index) {
 
 void Problems::add(Text message) {
   ++count_;
-  if (problems_.size() < kMostProblems)
-    problems_.push_back({path_.empty() ? "body" : path_, std::move(message)});
+  if (problems_.size() < kMostProblems) problems_.push_back({path_.empty() ? "body" : path_, std::move(message)});
 }
 
 void Problems::missing(std::string_view name) {
@@ -97,8 +95,7 @@ void Problems::rewind(std::size_t count) {
 }
 
 Error Problems::error() && {
-  return Error(ErrorCode::invalid_argument, "request.invalid",
-               {"请求参数无效", "The request is not valid"})
+  return Error(ErrorCode::invalid_argument, "request.invalid", {"请求参数无效", "The request is not valid"})
       .with_fields(std::move(problems_));
 }
 
@@ -137,8 +134,7 @@ bool is_whole(View view) {
   return number && std::trunc(*number) == *number;
 }
 
-bool read_signed(View view, std::int64_t min, std::int64_t max, std::int64_t& value,
-                 Problems& problems) {
+bool read_signed(View view, std::int64_t min, std::int64_t max, std::int64_t& value, Problems& problems) {
   const auto read = view.integer();
   if (!read && !is_whole(view)) {
     problems.not_integer();
@@ -201,8 +197,7 @@ bool parse_number(std::string_view text, double& value, Problems& problems) {
   return true;
 }
 
-bool parse_signed(std::string_view text, std::int64_t min, std::int64_t max, std::int64_t& value,
-                  Problems& problems) {
+bool parse_signed(std::string_view text, std::int64_t min, std::int64_t max, std::int64_t& value, Problems& problems) {
   const Parsed parsed = parse_all(text, value);
   if (parsed == Parsed::no_number) {
     problems.not_integer();
@@ -215,8 +210,7 @@ bool parse_signed(std::string_view text, std::int64_t min, std::int64_t max, std
   return true;
 }
 
-bool parse_unsigned(std::string_view text, std::uint64_t max, std::uint64_t& value,
-                    Problems& problems) {
+bool parse_unsigned(std::string_view text, std::uint64_t max, std::uint64_t& value, Problems& problems) {
   std::int64_t negative = 0;
   const Parsed parsed = parse_all(text, value);
   const bool below_zero = text.starts_with('-') && parse_all(text, negative) != Parsed::no_number;

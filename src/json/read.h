@@ -71,17 +71,14 @@ class Problems {
 bool read_bool(View view, bool& value, Problems& problems);
 bool read_string(View view, std::string& value, Problems& problems);
 bool read_number(View view, double& value, Problems& problems);
-bool read_signed(View view, std::int64_t min, std::int64_t max, std::int64_t& value,
-                 Problems& problems);
+bool read_signed(View view, std::int64_t min, std::int64_t max, std::int64_t& value, Problems& problems);
 bool read_unsigned(View view, std::uint64_t max, std::uint64_t& value, Problems& problems);
 
 bool parse_bool(std::string_view text, bool& value, Problems& problems);
 bool parse_string(std::string_view text, std::string& value, Problems& problems);
 bool parse_number(std::string_view text, double& value, Problems& problems);
-bool parse_signed(std::string_view text, std::int64_t min, std::int64_t max, std::int64_t& value,
-                  Problems& problems);
-bool parse_unsigned(std::string_view text, std::uint64_t max, std::uint64_t& value,
-                    Problems& problems);
+bool parse_signed(std::string_view text, std::int64_t min, std::int64_t max, std::int64_t& value, Problems& problems);
+bool parse_unsigned(std::string_view text, std::uint64_t max, std::uint64_t& value, Problems& problems);
 
 /// The values of one name, or the pieces of its comma list.
 std::vector<std::string_view> values_of(const Pairs& pairs, std::string_view name);
@@ -144,8 +141,7 @@ void read_scalar(View view, T& value, const FieldRules* rules, Problems& problem
     good = read_string(view, value, problems);
   } else {
     good = convert_integer(
-        value,
-        [&](auto min, auto max, auto& wide) { return read_signed(view, min, max, wide, problems); },
+        value, [&](auto min, auto max, auto& wide) { return read_signed(view, min, max, wide, problems); },
         [&](auto max, auto& wide) { return read_unsigned(view, max, wide, problems); });
   }
   if (good) judge_leaf(value, rules, problems);
@@ -271,8 +267,7 @@ void read(View view, T& value, const FieldRules* rules, Problems& problems) {
   } else if constexpr (kIsVariant<T>) {
     read_variant(view, value, rules, problems);
   } else {
-    static_assert(DescribedStruct<T>,
-                  "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
+    static_assert(DescribedStruct<T>, "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
     read_struct(view, value, problems);
   }
 }
@@ -290,10 +285,7 @@ void parse_scalar(std::string_view text, T& value, const FieldRules& rules, Prob
   } else {
     static_assert(Integer<T>, "a query or a path holds single values and lists of them only");
     good = convert_integer(
-        value,
-        [&](auto min, auto max, auto& wide) {
-          return parse_signed(text, min, max, wide, problems);
-        },
+        value, [&](auto min, auto max, auto& wide) { return parse_signed(text, min, max, wide, problems); },
         [&](auto max, auto& wide) { return parse_unsigned(text, max, wide, problems); });
   }
   if (good) judge_leaf(value, &rules, problems);
@@ -313,8 +305,7 @@ void parse_text(std::string_view text, T& value, const FieldRules& rules, Proble
 }
 
 template <class T>
-void parse_member(const std::vector<std::string_view>& values, T& value, const FieldRules& rules,
-                  Problems& problems) {
+void parse_member(const std::vector<std::string_view>& values, T& value, const FieldRules& rules, Problems& problems) {
   if constexpr (kIsOptional<T>) {
     parse_member(values, value.emplace(), rules, problems);
   } else if constexpr (kIsVector<T>) {

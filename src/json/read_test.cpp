@@ -60,8 +60,7 @@ struct Everything {
   EngineId engine;
   std::monostate nothing;
 };
-BOOST_DESCRIBE_STRUCT(Everything, (),
-                      (flag, small, big, ratio, share, pair, either, raw, user, engine, nothing))
+BOOST_DESCRIBE_STRUCT(Everything, (), (flag, small, big, ratio, share, pair, either, raw, user, engine, nothing))
 
 struct Empty {};
 BOOST_DESCRIBE_STRUCT(Empty, (), ())
@@ -136,8 +135,7 @@ TEST(Read, ErrorsSpeakBothLanguages) {
 TEST(Read, MissingMembersAreReportedUnlessOptionalOrDefaulted) {
   EXPECT_EQ(complaints(from_json<Request>("{}")),
             (Complaints{{"name", "This field is required"}, {"action", "This field is required"}}));
-  EXPECT_EQ(complaints(from_json<Tree>(R"({"name":"a"})")),
-            (Complaints{{"children", "This field is required"}}));
+  EXPECT_EQ(complaints(from_json<Tree>(R"({"name":"a"})")), (Complaints{{"children", "This field is required"}}));
 }
 
 TEST(Read, NullIsNoValueForWhatIsNotOptional) {
@@ -149,8 +147,7 @@ TEST(Read, NullIsNoValueForWhatIsNotOptional) {
 
 TEST(Read, AnOptionalIsEmptyWhenAbsentOrNull) {
   EXPECT_FALSE(from_json<Request>(R"({"name":"a","action":"stop"})")->description);
-  EXPECT_FALSE(
-      from_json<Request>(R"({"name":"a","action":"stop","description":null})")->description);
+  EXPECT_FALSE(from_json<Request>(R"({"name":"a","action":"stop","description":null})")->description);
 }
 
 TEST(Read, ARequiredOptionalMustBePresentButMayBeNull) {
@@ -171,8 +168,7 @@ TEST(Read, AbsentAndNullAreToldApartInAPatch) {
   ASSERT_TRUE(given);
   EXPECT_EQ(**given->limit, 4);
   EXPECT_EQ(**given->owner, "me");
-  EXPECT_EQ(complaints(from_json<Patch>(R"({"limit":"4"})")),
-            (Complaints{{"limit", "Must be an integer"}}));
+  EXPECT_EQ(complaints(from_json<Patch>(R"({"limit":"4"})")), (Complaints{{"limit", "Must be an integer"}}));
 }
 
 TEST(Read, EveryKindOfMember) {
@@ -196,18 +192,17 @@ TEST(Read, EveryKindOfMemberRefusesAnother) {
   const auto value = from_json<Everything>(
       R"({"flag":1,"small":128,"big":-1,"ratio":1e39,"share":"1","pair":[1],"either":[],"raw":1,
           "user":"7","engine":7,"nothing":0})");
-  EXPECT_EQ(
-      complaints(value),
-      (Complaints{{"flag", "Must be a boolean"},
-                  {"small", "Must be between -128 and 127"},
-                  {"big", "Must be between 0 and 18446744073709551615"},
-                  {"ratio", "Must be between -3.4028234663852886e+38 and 3.4028234663852886e+38"},
-                  {"share", "Must be a number"},
-                  {"pair", "Must be an array of the right length"},
-                  {"either", "Must be an object"},
-                  {"user", "Must be an integer"},
-                  {"engine", "Must be a string"},
-                  {"nothing", "Must be null"}}));
+  EXPECT_EQ(complaints(value),
+            (Complaints{{"flag", "Must be a boolean"},
+                        {"small", "Must be between -128 and 127"},
+                        {"big", "Must be between 0 and 18446744073709551615"},
+                        {"ratio", "Must be between -3.4028234663852886e+38 and 3.4028234663852886e+38"},
+                        {"share", "Must be a number"},
+                        {"pair", "Must be an array of the right length"},
+                        {"either", "Must be an object"},
+                        {"user", "Must be an integer"},
+                        {"engine", "Must be a string"},
+                        {"nothing", "Must be null"}}));
 }
 
 TEST(Read, IntegersAreStrictButAcceptAWholeFraction) {
@@ -215,13 +210,10 @@ TEST(Read, IntegersAreStrictButAcceptAWholeFraction) {
   EXPECT_EQ(from_json<int>("2e3").value(), 2000);
   EXPECT_EQ(from_json<std::int64_t>("-9223372036854775808").value(), INT64_MIN);
   for (const std::string_view text : {"5.5", "\"5\"", "true", "null", "[]", "{}"}) {
-    EXPECT_EQ(complaints(from_json<int>(text)), (Complaints{{"body", "Must be an integer"}}))
-        << text;
+    EXPECT_EQ(complaints(from_json<int>(text)), (Complaints{{"body", "Must be an integer"}})) << text;
   }
-  for (const std::string_view text :
-       {"2147483648", "-2147483649", "1e300", "99999999999999999999"}) {
-    EXPECT_EQ(complaints(from_json<int>(text)),
-              (Complaints{{"body", "Must be between -2147483648 and 2147483647"}}))
+  for (const std::string_view text : {"2147483648", "-2147483649", "1e300", "99999999999999999999"}) {
+    EXPECT_EQ(complaints(from_json<int>(text)), (Complaints{{"body", "Must be between -2147483648 and 2147483647"}}))
         << text;
   }
   EXPECT_EQ(complaints(from_json<std::int64_t>("9223372036854775808")),
@@ -234,11 +226,9 @@ TEST(Read, ANumberBeyondADoubleIsRefused) {
 
 TEST(Read, ABodyOfTheWrongKindIsAnInvalidArgument) {
   for (const std::string_view text : {"[]", "null", "1", "\"{}\"", "true"}) {
-    EXPECT_EQ(complaints(from_json<Request>(text)), (Complaints{{"body", "Must be an object"}}))
-        << text;
+    EXPECT_EQ(complaints(from_json<Request>(text)), (Complaints{{"body", "Must be an object"}})) << text;
   }
-  EXPECT_EQ(complaints(from_json<std::vector<int>>("{}")),
-            (Complaints{{"body", "Must be an array"}}));
+  EXPECT_EQ(complaints(from_json<std::vector<int>>("{}")), (Complaints{{"body", "Must be an array"}}));
 }
 
 TEST(Read, MalformedTextIsMalformed) {
@@ -264,20 +254,19 @@ TEST(Read, TheLastOfRepeatedMembersCounts) {
 
 TEST(Read, RulesOfABaseHoldForWhatDerivesFromIt) {
   EXPECT_EQ(from_json<Based>(R"({"port":1,"id":2})")->protocol, "tcp");
-  EXPECT_EQ(complaints(from_json<Based>(R"({"port":0,"id":"x","protocol":"x"})")),
-            (Complaints{{"port", "Must be at least 1"},
-                        {"id", "Must be an integer"},
-                        {"protocol", "Must be one of: tcp, udp"}}));
+  EXPECT_EQ(
+      complaints(from_json<Based>(R"({"port":0,"id":"x","protocol":"x"})")),
+      (Complaints{
+          {"port", "Must be at least 1"}, {"id", "Must be an integer"}, {"protocol", "Must be one of: tcp, udp"}}));
 }
 
 TEST(Read, RecursiveTypesAreFollowed) {
   const auto tree = from_json<Tree>(R"({"name":"a","children":[{"name":"b","children":[]}]})");
   ASSERT_TRUE(tree);
   EXPECT_EQ(tree->children[0].name, "b");
-  EXPECT_EQ(
-      complaints(from_json<Tree>(R"({"name":"a","children":[{"name":"b","children":[{}]}]})")),
-      (Complaints{{"children.0.children.0.name", "This field is required"},
-                  {"children.0.children.0.children", "This field is required"}}));
+  EXPECT_EQ(complaints(from_json<Tree>(R"({"name":"a","children":[{"name":"b","children":[{}]}]})")),
+            (Complaints{{"children.0.children.0.name", "This field is required"},
+                        {"children.0.children.0.children", "This field is required"}}));
 }
 
 TEST(Read, VariantsTakeTheFirstAlternativeThatFits) {
@@ -285,8 +274,7 @@ TEST(Read, VariantsTakeTheFirstAlternativeThatFits) {
   EXPECT_EQ(std::get<int>(*from_json<Either>("3")), 3);
   EXPECT_EQ(std::get<std::string>(*from_json<Either>("\"x\"")), "x");
   EXPECT_EQ(std::get<Rule>(*from_json<Either>(R"({"port":9})")).port, 9);
-  EXPECT_EQ(complaints(from_json<std::vector<Either>>("[1.5]")),
-            (Complaints{{"0", "Must be an object"}}));
+  EXPECT_EQ(complaints(from_json<std::vector<Either>>("[1.5]")), (Complaints{{"0", "Must be an object"}}));
 }
 
 TEST(Read, StringsWithANulAreRefused) {
@@ -303,8 +291,7 @@ TEST(Read, AFloodOfErrorsIsCutAtAHundred) {
 }
 
 TEST(Read, LongNamesAreShortenedInPaths) {
-  const auto values =
-      from_json<std::map<std::string, int>>("{\"" + std::string(63, 'k') + "实例\":\"x\"}");
+  const auto values = from_json<std::map<std::string, int>>("{\"" + std::string(63, 'k') + "实例\":\"x\"}");
   ASSERT_FALSE(values);
   EXPECT_EQ(values.error().fields()[0].field, std::string(63, 'k'));
 }

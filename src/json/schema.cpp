@@ -17,8 +17,7 @@ std::string json_string(std::string_view text) {
 std::string join_words(std::string_view type, bool whole) {
   std::string qualified(type);
   for (const std::string_view unnamed : {"{anonymous}::", "(anonymous namespace)::"}) {
-    while (qualified.find(unnamed) != std::string::npos)
-      qualified.erase(qualified.find(unnamed), unnamed.size());
+    while (qualified.find(unnamed) != std::string::npos) qualified.erase(qualified.find(unnamed), unnamed.size());
   }
   std::string name;
   std::string word;
@@ -28,8 +27,7 @@ std::string join_words(std::string_view type, bool whole) {
   };
   for (std::size_t i = 0; i < qualified.size(); ++i) {
     const char c = qualified[i];
-    const bool letter =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
     if (letter) {
       word.push_back(c);
     } else if (qualified.compare(i, 2, "::") == 0) {
@@ -115,13 +113,12 @@ Schema& Schema::apply_to_member(const FieldRules& rules, Language language) {
   if (rules.documentation()) set_text("description", rules.documentation()->in(language));
   if (rules.is_secret()) {
     set("writeOnly", "true");
-    if (rules.facts().leaf == Leaf::text && !rules.facts().container)
-      set_text("format", "password");
+    if (rules.facts().leaf == Leaf::text && !rules.facts().container) set_text("format", "password");
     return *this;
   }
   if (const std::string& example = rules.example_text(); !example.empty()) {
-    const bool text = !rules.facts().container &&
-                      (rules.facts().leaf == Leaf::text || rules.facts().leaf == Leaf::enumeration);
+    const bool text =
+        !rules.facts().container && (rules.facts().leaf == Leaf::text || rules.facts().leaf == Leaf::enumeration);
     const auto json = text ? Result<Document>(internal_error("")) : Document::parse(example);
     set("examples", fmt::format("[{}]", json ? json->root().text() : json_string(example)));
   }
@@ -129,8 +126,7 @@ Schema& Schema::apply_to_member(const FieldRules& rules, Language language) {
 }
 
 Schema& Schema::set_default(const FieldRules& rules, std::string json) {
-  if (rules.keeps_default() && !rules.is_secret() && json != "null")
-    set("default", std::move(json));
+  if (rules.keeps_default() && !rules.is_secret() && json != "null") set("default", std::move(json));
   return *this;
 }
 

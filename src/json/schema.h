@@ -61,8 +61,7 @@ constexpr std::string_view qualified_type_name() {
   constexpr std::size_t kBegin = kFunction.find(kStart) + kStart.size();
   // g++ lists further aliases after ';'; clang ends with ']'.
   constexpr std::size_t kSemicolon = kFunction.find(';', kBegin);
-  constexpr std::size_t kEnd =
-      kSemicolon == std::string_view::npos ? kFunction.rfind(']') : kSemicolon;
+  constexpr std::size_t kEnd = kSemicolon == std::string_view::npos ? kFunction.rfind(']') : kSemicolon;
   return kFunction.substr(kBegin, kEnd - kBegin);
 }
 
@@ -134,16 +133,13 @@ detail::Schema Schemas::schema(const FieldRules* rules) {
   } else if constexpr (kIsId<T>) {
     return schema<std::remove_cvref_t<decltype(std::declval<T>().value())>>(rules);
   } else if constexpr (kIsSequence<T>) {
-    return Schema::of_type("array").set(
-        "items", schema<std::remove_cv_t<typename T::value_type>>(rules).text());
+    return Schema::of_type("array").set("items", schema<std::remove_cv_t<typename T::value_type>>(rules).text());
   } else if constexpr (kIsMap<T>) {
-    return Schema::of_type("object").set("additionalProperties",
-                                         schema<typename T::mapped_type>(rules).text());
+    return Schema::of_type("object").set("additionalProperties", schema<typename T::mapped_type>(rules).text());
   } else if constexpr (kIsVariant<T>) {
     return any_of(std::type_identity<T>{});
   } else {
-    static_assert(DescribedStruct<T>,
-                  "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
+    static_assert(DescribedStruct<T>, "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
     return Schema().set_text("$ref", "#/components/schemas/" + component<T>());
   }
 }
@@ -200,8 +196,7 @@ std::vector<ParameterSchema> Schemas::parameters() {
     const FieldRules& rules = table[index++];
     auto schema = member_schema<Value>(rules);
     schema.set_default(rules, to_json(initial.*D::pointer));
-    parameters.push_back(
-        {std::string(rules.name()), rules.mandatory(), schema.text(), description(rules)});
+    parameters.push_back({std::string(rules.name()), rules.mandatory(), schema.text(), description(rules)});
   });
   return parameters;
 }

@@ -28,9 +28,7 @@ struct NewThing {
   Raw anything;
   std::vector<std::string> tags;
 };
-BOOST_DESCRIBE_STRUCT(NewThing, (),
-                      (name, note, state, main, ports, counts, tries, password, either, anything,
-                       tags))
+BOOST_DESCRIBE_STRUCT(NewThing, (), (name, note, state, main, ports, counts, tries, password, either, anything, tags))
 void describe_fields(Fields<NewThing>& fields) {
   fields.doc({"新的", "A new thing"});
   fields("name").length(1, 63).pattern_name("dns-label").doc({"名称", "Its name"}).example("web-1");
@@ -74,10 +72,8 @@ TEST(Schema, SimpleKindsStandInPlace) {
   EXPECT_EQ(schemas.reference<bool>(), R"({"type":"boolean"})");
   EXPECT_EQ(schemas.reference<int>(), R"({"type":"integer","format":"int32"})");
   EXPECT_EQ(schemas.reference<std::int64_t>(), R"({"type":"integer","format":"int64"})");
-  EXPECT_EQ(schemas.reference<std::uint64_t>(),
-            R"({"type":"integer","format":"int64","minimum":0})");
-  EXPECT_EQ(schemas.reference<std::int8_t>(),
-            R"({"type":"integer","format":"int32","minimum":-128,"maximum":127})");
+  EXPECT_EQ(schemas.reference<std::uint64_t>(), R"({"type":"integer","format":"int64","minimum":0})");
+  EXPECT_EQ(schemas.reference<std::int8_t>(), R"({"type":"integer","format":"int32","minimum":-128,"maximum":127})");
   EXPECT_EQ(schemas.reference<double>(), R"({"type":"number","format":"double"})");
   EXPECT_EQ(schemas.reference<std::string>(), R"({"type":"string"})");
   EXPECT_EQ(schemas.reference<std::nullptr_t>(), R"({"type":"null"})");
@@ -89,8 +85,7 @@ TEST(Schema, SimpleKindsStandInPlace) {
 
 TEST(Schema, OptionalsAllowNull) {
   Schemas schemas;
-  EXPECT_EQ(schemas.reference<std::optional<int>>(),
-            R"({"type":["integer","null"],"format":"int32"})");
+  EXPECT_EQ(schemas.reference<std::optional<int>>(), R"({"type":["integer","null"],"format":"int32"})");
   EXPECT_EQ(schemas.reference<std::optional<std::optional<State>>>(),
             R"({"type":["string","null"],"enum":["running","stopped",null]})");
   EXPECT_EQ(schemas.reference<std::optional<Port>>(),
@@ -99,8 +94,7 @@ TEST(Schema, OptionalsAllowNull) {
 
 TEST(Schema, ContainersNameTheirElements) {
   Schemas schemas;
-  EXPECT_EQ(schemas.reference<std::vector<Port>>(),
-            R"({"type":"array","items":{"$ref":"#/components/schemas/Port"}})");
+  EXPECT_EQ(schemas.reference<std::vector<Port>>(), R"({"type":"array","items":{"$ref":"#/components/schemas/Port"}})");
   EXPECT_EQ(schemas.reference<std::vector<std::vector<bool>>>(),
             R"({"type":"array","items":{"type":"array","items":{"type":"boolean"}}})");
   EXPECT_EQ((schemas.reference<std::map<std::string, bool>>()),
@@ -135,8 +129,7 @@ TEST(Schema, AStructTellsItsRules) {
 TEST(Schema, DescriptionsFollowTheLanguage) {
   Schemas schemas(Language::zh);
   schemas.reference<NewThing>();
-  EXPECT_EQ(Document::parse(schemas.components())->root()["NewThing"]["description"].string(),
-            "新的");
+  EXPECT_EQ(Document::parse(schemas.components())->root()["NewThing"]["description"].string(), "新的");
 }
 
 TEST(Schema, ParametersTellNameNeedAndMeaning) {
@@ -145,9 +138,8 @@ TEST(Schema, ParametersTellNameNeedAndMeaning) {
   ASSERT_EQ(parameters.size(), 3U);
   EXPECT_EQ(parameters[0].name, "limit");
   EXPECT_FALSE(parameters[0].required);
-  EXPECT_EQ(
-      parameters[0].schema,
-      R"({"type":"integer","format":"int32","minimum":1,"maximum":500,"description":"How many"})");
+  EXPECT_EQ(parameters[0].schema,
+            R"({"type":"integer","format":"int32","minimum":1,"maximum":500,"description":"How many"})");
   EXPECT_EQ(parameters[0].description, "How many");
   EXPECT_EQ(parameters[1].name, "name");
   EXPECT_TRUE(parameters[1].required);
@@ -158,18 +150,15 @@ TEST(Schema, ParametersTellNameNeedAndMeaning) {
 TEST(Schema, ATypeThatContainsItselfEnds) {
   Schemas schemas;
   schemas.reference<Node>();
-  EXPECT_EQ(schemas.components(),
-            R"({"Node":{"type":"object","properties":{"children":{"type":"array",)"
-            R"("items":{"$ref":"#/components/schemas/Node"}}},"required":["children"]}})");
+  EXPECT_EQ(schemas.components(), R"({"Node":{"type":"object","properties":{"children":{"type":"array",)"
+                                  R"("items":{"$ref":"#/components/schemas/Node"}}},"required":["children"]}})");
 }
 
 TEST(Schema, TypesOfOneNameGetTheirNamespaces) {
   Schemas schemas;
   EXPECT_EQ(schemas.reference<Port>(), R"({"$ref":"#/components/schemas/Port"})");
-  EXPECT_EQ(schemas.reference<other::Port>(),
-            R"({"$ref":"#/components/schemas/berth_json_other_Port"})");
-  EXPECT_EQ(schemas.reference<other::Port>(),
-            R"({"$ref":"#/components/schemas/berth_json_other_Port"})");
+  EXPECT_EQ(schemas.reference<other::Port>(), R"({"$ref":"#/components/schemas/berth_json_other_Port"})");
+  EXPECT_EQ(schemas.reference<other::Port>(), R"({"$ref":"#/components/schemas/berth_json_other_Port"})");
 }
 
 TEST(Schema, NamesAreThoseOfTheTypes) {

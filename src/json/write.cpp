@@ -81,11 +81,8 @@ void append_float(std::string& out, T value) {
   const bool plain = size == 0 || (size >= T(1e-7) && size < T(1e21));
   std::array<char, 64> text;
   const auto end =
-      plain ? std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed)
-                  .ptr
-            : std::to_chars(text.data(), text.data() + text.size(), value,
-                            std::chars_format::scientific)
-                  .ptr;
+      plain ? std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed).ptr
+            : std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::scientific).ptr;
   const std::string_view written(text.data(), static_cast<std::size_t>(end - text.data()));
   out.append(written);
   if (plain && written.find('.') == std::string_view::npos) out.append(".0");

@@ -142,8 +142,7 @@ void append(std::string& out, const T& value) {
   } else if constexpr (DescribedStruct<T>) {
     detail::append_struct(out, value);
   } else {
-    static_assert(detail::kUnsupported<T>,
-                  "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
+    static_assert(detail::kUnsupported<T>, "describe the type with BOOST_DESCRIBE_STRUCT or BOOST_DESCRIBE_ENUM");
   }
 }
 

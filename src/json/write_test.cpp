@@ -140,7 +140,7 @@ TEST(Write, InvalidUtf8BecomesReplacementCharacters) {
       {"\xED\xA0\x80", mark + mark + mark},             // surrogate
       {"\xF4\x90\x80\x80", mark + mark + mark + mark},  // beyond U+10FFFF
       {"\xE5\xAE", mark},                               // cut off at the end
-      {"\xE5\xAE\"", mark + "\\\""},  // cut off by a quote, which is still escaped
+      {"\xE5\xAE\"", mark + "\\\""},                    // cut off by a quote, which is still escaped
       {"\xF0\x9F\x98", mark},
       {"\xC3(", mark + "("},
   };
@@ -160,8 +160,7 @@ TEST(Write, ListsKeepTheirOrder) {
 TEST(Write, MapsAreObjectsWithEscapedKeys) {
   EXPECT_EQ(to_json(std::map<std::string, int>{}), "{}");
   EXPECT_EQ(to_json(std::map<std::string, int>{{"b", 2}, {"a\"", 1}}), R"({"a\"":1,"b":2})");
-  EXPECT_EQ(to_json(std::map<std::string, std::optional<bool>, std::less<>>{{"x", {}}}),
-            R"({"x":null})");
+  EXPECT_EQ(to_json(std::map<std::string, std::optional<bool>, std::less<>>{{"x", {}}}), R"({"x":null})");
 }
 
 TEST(Write, EnumsAreTheirNames) {
@@ -190,8 +189,7 @@ TEST(Write, PrivateMembersStayHidden) {
 TEST(Write, AnAbsentMemberOfAPatchIsLeftOut) {
   EXPECT_EQ(to_json(Patch{}), "{}");
   EXPECT_EQ(to_json(Patch{.limit = {}, .other = 5}), R"({"other":5})");
-  EXPECT_EQ(to_json(Patch{.limit = std::optional<int>{}, .other = 5}),
-            R"({"limit":null,"other":5})");
+  EXPECT_EQ(to_json(Patch{.limit = std::optional<int>{}, .other = 5}), R"({"limit":null,"other":5})");
 }
 
 TEST(Write, VariantsWriteWhatTheyHold) {

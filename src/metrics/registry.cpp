@@ -24,8 +24,7 @@ bool is_name(std::string_view name, bool colon) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (colon && c == ':');
   };
   return !name.empty() && letter(name.front()) &&
-         std::all_of(name.begin(), name.end(),
-                     [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
+         std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
 }
 
 /// A scrape fails as a whole if one label is not UTF-8.
@@ -78,8 +77,7 @@ void append_value(std::string& out, double value) {
   }
 }
 
-void append_sample(std::string& out, std::string_view name, std::string_view labels,
-                   std::string_view more) {
+void append_sample(std::string& out, std::string_view name, std::string_view labels, std::string_view more) {
   out += name;
   if (!labels.empty() || !more.empty()) {
     out.push_back('{');
@@ -93,8 +91,7 @@ void append_sample(std::string& out, std::string_view name, std::string_view lab
 
 using Reader = std::function<double()>;
 
-void append_head(std::string& out, std::string_view name, std::string_view help,
-                 std::string_view type) {
+void append_head(std::string& out, std::string_view name, std::string_view help, std::string_view type) {
   fmt::format_to(std::back_inserter(out), "# HELP {} ", name);
   append_escaped(out, help, false);
   fmt::format_to(std::back_inserter(out), "\n# TYPE {} {}\n", name, type);
@@ -106,8 +103,7 @@ void append_histogram(std::string& out, const std::string& name, const std::stri
   std::uint64_t total = 0;
   for (std::size_t i = 0; i <= Histogram::kBounds.size(); ++i) {
     total += histogram.bucket(i);
-    const std::string bound =
-        i < Histogram::kBounds.size() ? fmt::format("{}", Histogram::kBounds[i]) : "+Inf";
+    const std::string bound = i < Histogram::kBounds.size() ? fmt::format("{}", Histogram::kBounds[i]) : "+Inf";
     append_sample(out, name + "_bucket", labels, fmt::format("le=\"{}\"", bound));
     fmt::format_to(std::back_inserter(out), "{}\n", total);
   }
@@ -139,8 +135,8 @@ double Histogram::sum_seconds() const {
 }
 
 struct Registry::Family {
-  using Value = std::variant<std::unique_ptr<Counter>, std::unique_ptr<Gauge>,
-                             std::unique_ptr<Histogram>, std::shared_ptr<const Reader>>;
+  using Value = std::variant<std::unique_ptr<Counter>, std::unique_ptr<Gauge>, std::unique_ptr<Histogram>,
+                             std::shared_ptr<const Reader>>;
   std::string name;
   std::string help;
   std::string type;
@@ -152,8 +148,7 @@ struct Registry::Family {
     const auto [place, fresh] = metrics.try_emplace(label_text(name, std::move(labels)));
     if (fresh) place->second = std::make_unique<Kind>();
     const auto* held = std::get_if<std::unique_ptr<Kind>>(&place->second);
-    if (held == nullptr)
-      abort_with(fmt::format("{}{{{}}} is observed, not set", name, place->first));
+    if (held == nullptr) abort_with(fmt::format("{}{{{}}} is observed, not set", name, place->first));
     return **held;
   }
 
@@ -169,14 +164,12 @@ struct Registry::Family {
 Registry::Registry() = default;
 Registry::~Registry() = default;
 
-Registry::Family& Registry::family(std::string_view name, std::string_view help,
-                                   std::string_view type) {
-  const auto place = std::lower_bound(
-      families_.begin(), families_.end(), name,
-      [](const auto& family, std::string_view wanted) { return family->name < wanted; });
+Registry::Family& Registry::family(std::string_view name, std::string_view help, std::string_view type) {
+  const auto place =
+      std::lower_bound(families_.begin(), families_.end(), name,
+                       [](const auto& family, std::string_view wanted) { return family->name < wanted; });
   if (place != families_.end() && (*place)->name == name) {
-    if ((*place)->type != type)
-      abort_with(fmt::format("{} is a {}, not a {}", name, (*place)->type, type));
+    if ((*place)->type != type) abort_with(fmt::format("{} is a {}, not a {}", name, (*place)->type, type));
     return **place;
   }
   if (!is_name(name, true)) abort_with(fmt::format("\"{}\" is no metric name", name));
@@ -202,8 +195,7 @@ Histogram& Registry::histogram(std::string_view name, std::string_view help, Lab
   return family(name, help, "histogram").get<Histogram>(std::move(labels));
 }
 
-void Registry::observe(std::string_view name, std::string_view help, Labels labels,
-                       std::function<double()> read) {
+void Registry::observe(std::string_view name, std::string_view help, Labels labels, std::function<double()> read) {
   const std::lock_guard lock(mutex_);
   family(name, help, "gauge").observe(std::move(labels), std::move(read));
 }
@@ -230,8 +222,7 @@ std::string Registry::text() const {
   std::string out;
   const Family* current = nullptr;
   for (const auto& [family, labels, value, reader] : lines) {
-    if (std::exchange(current, family) != family)
-      append_head(out, family->name, family->help, family->type);
+    if (std::exchange(current, family) != family) append_head(out, family->name, family->help, family->type);
     if (reader) {
       append_sample(out, family->name, *labels, "");
       append_value(out, (*reader)());

@@ -94,9 +94,8 @@ TEST(Registry, AnObservedGaugeIsReadAnewAndMayBeReplaced) {
 
 TEST(Registry, AnObservedGaugeMayAskTheRegistry) {
   Registry registry;
-  registry.observe("berth_x", "X", {}, [&] {
-    return static_cast<double>(registry.counter("berth_y_total", "Y").value());
-  });
+  registry.observe("berth_x", "X", {},
+                   [&] { return static_cast<double>(registry.counter("berth_y_total", "Y").value()); });
   EXPECT_NE(registry.text().find("berth_x 0\n"), std::string::npos);
 }
 
@@ -164,8 +163,7 @@ TEST(Registry, ManyThreadsMakeCountAndWriteAtOnce) {
           std::string line;
           std::string last_bucket;
           while (std::getline(lines, line)) {
-            if (line.starts_with("berth_wait_seconds_bucket{le=\"+Inf\"}"))
-              last_bucket = line.substr(line.rfind(' '));
+            if (line.starts_with("berth_wait_seconds_bucket{le=\"+Inf\"}")) last_bucket = line.substr(line.rfind(' '));
             if (line.starts_with("berth_wait_seconds_count")) {
               EXPECT_EQ(line.substr(line.rfind(' ')), last_bucket);
             }
@@ -178,8 +176,7 @@ TEST(Registry, ManyThreadsMakeCountAndWriteAtOnce) {
   threads.clear();
   EXPECT_EQ(registry.counter("berth_shared_total", "S").value(), kThreads * kRounds);
   std::uint64_t own = 0;
-  for (int n = 0; n < 50; ++n)
-    own += registry.counter("berth_own_total", "O", {{"n", std::to_string(n)}}).value();
+  for (int n = 0; n < 50; ++n) own += registry.counter("berth_own_total", "O", {{"n", std::to_string(n)}}).value();
   EXPECT_EQ(own, kThreads * kRounds);
   EXPECT_EQ(registry.gauge("berth_level", "L").value(), 0);
   EXPECT_EQ(registry.histogram("berth_wait_seconds", "W").count(), kThreads * kRounds);
@@ -194,8 +191,7 @@ TEST(RegistryDeathTest, MisuseAborts) {
   EXPECT_DEATH(registry.counter("berth x", "X"), "is no metric name");
   EXPECT_DEATH(registry.counter("berth_y_total", "Y", {{"a-b", "1"}}), "cannot be a label");
   EXPECT_DEATH(registry.counter("berth_y_total", "Y", {{"le", "1"}}), "cannot be a label");
-  EXPECT_DEATH(registry.counter("berth_y_total", "Y", {{"a", "1"}, {"a", "2"}}),
-               "cannot be a label");
+  EXPECT_DEATH(registry.counter("berth_y_total", "Y", {{"a", "1"}, {"a", "2"}}), "cannot be a label");
   EXPECT_DEATH(registry.gauge("berth_seen", "S"), "is observed, not set");
   EXPECT_DEATH(registry.observe("berth_set", "S", {}, [] { return 0.0; }), "is set, not observed");
 }

@@ -9,9 +9,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
-audit::Origin canceller() { return {UserId(9), "bob", "192.0.2.2", "lxd-panel", RequestId("request-2")}; }
+audit::Origin canceller() {
+  return {UserId(9), "bob", "192.0.2.2", "lxd-panel", RequestId("request-2")};
+}
 
-Error cancelled() { return Error(ErrorCode::cancelled, "operation.cancelled", {"已取消", "cancelled"}); }
+Error cancelled() {
+  return Error(ErrorCode::cancelled, "operation.cancelled", {"已取消", "cancelled"});
+}
 
 class CancelTest : public ServiceFixture {};
 

@@ -22,8 +22,7 @@ class FlakyDatabase final : public store::Database {
   Result<int> schema_version() override { return inner_.schema_version(); }
   Result<int> migrate() override { return inner_.migrate(); }
   Result<void> backup_to(const std::filesystem::path& target) override { return inner_.backup_to(target); }
-  Result<void> notify(store::Transaction& transaction, std::string_view channel,
-                      std::string_view payload) override {
+  Result<void> notify(store::Transaction& transaction, std::string_view channel, std::string_view payload) override {
     return inner_.notify(transaction, channel, payload);
   }
   void listen(Listener listener) override { inner_.listen(std::move(listener)); }

@@ -21,8 +21,8 @@ Result<void> Service::find_left_open() {
   const auto open = BERTH_TRY(
       database_.read([&](store::Transaction& transaction) { return record::open(transaction, kOpenAtOnce); }));
   for (const Operation& operation : open) {
-    auto run = std::make_shared<Run>(*this, operation, Deadline::after(std::chrono::milliseconds(0)),
-                                     "{\"reconciled\":true}");
+    auto run =
+        std::make_shared<Run>(*this, operation, Deadline::after(std::chrono::milliseconds(0)), "{\"reconciled\":true}");
     {
       const std::lock_guard lock(mutex_);
       if (draining_) return {};

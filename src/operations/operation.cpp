@@ -22,10 +22,14 @@ std::string_view immortal(const std::string& reason) {
 
 std::string_view name(State state) {
   switch (state) {
-    case State::running: return "running";
-    case State::succeeded: return "succeeded";
-    case State::failed: return "failed";
-    case State::cancelled: return "cancelled";
+    case State::running:
+      return "running";
+    case State::succeeded:
+      return "succeeded";
+    case State::failed:
+      return "failed";
+    case State::cancelled:
+      return "cancelled";
   }
   return "failed";
 }

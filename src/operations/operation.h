@@ -33,18 +33,18 @@ Error to_error(const Failure& failure);
 /// Long work on one resource: recorded before it starts, its outcome recorded with the audit entry.
 struct Operation {
   OperationId id;
-  std::string kind;            ///< "instance.create"; also the audit action
+  std::string kind;  ///< "instance.create"; also the audit action
   EngineId engine;
-  std::string resource_type;   ///< "instance"
+  std::string resource_type;  ///< "instance"
   std::string resource_id;
   State state = State::running;
-  int progress = 0;            ///< 0 to 100
-  std::string stage;           ///< what is going on now, in the engine's or our words; may be empty
+  int progress = 0;   ///< 0 to 100
+  std::string stage;  ///< what is going on now, in the engine's or our words; may be empty
   bool may_cancel = false;
   bool cancel_requested = false;
-  std::string input = "{}";    ///< JSON that a reconciler needs; no secrets
-  std::string handle;          ///< the engine's own name for the work, to re-adopt it after a restart
-  std::string result = "null"; ///< JSON
+  std::string input = "{}";     ///< JSON that a reconciler needs; no secrets
+  std::string handle;           ///< the engine's own name for the work, to re-adopt it after a restart
+  std::string result = "null";  ///< JSON
   std::optional<Failure> failure;
   audit::Origin origin;
   Timestamp created_at;

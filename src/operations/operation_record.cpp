@@ -28,13 +28,13 @@ Operation read(const store::Row& row) {
   operation.handle = row.text("handle");
   operation.result = row.text("result");
   if (!row.is_null("failure_code")) {
-    operation.failure = Failure{parse_code(row.text("failure_code")),
-                                row.optional_text("failure_reason").value_or(""),
-                                {row.optional_text("failure_zh").value_or(""),
-                                 row.optional_text("failure_en").value_or("")}};
+    operation.failure =
+        Failure{parse_code(row.text("failure_code")),
+                row.optional_text("failure_reason").value_or(""),
+                {row.optional_text("failure_zh").value_or(""), row.optional_text("failure_en").value_or("")}};
   }
-  operation.origin = {UserId(row.integer("user_id")), row.text("actor"), row.text("address"),
-                      row.text("contract"), RequestId(row.text("request_id"))};
+  operation.origin = {UserId(row.integer("user_id")), row.text("actor"), row.text("address"), row.text("contract"),
+                      RequestId(row.text("request_id"))};
   operation.created_at = row.time("created_at");
   operation.updated_at = row.time("updated_at");
   operation.deadline_at = row.time("deadline_at");
@@ -106,14 +106,14 @@ Result<void> insert(store::Transaction& transaction, const Operation& operation)
 }
 
 Result<bool> update_progress(store::Transaction& transaction, const Operation& operation) {
-  return changed_one(transaction.execute(
-      "UPDATE operations SET progress = :progress, stage = :stage, may_cancel = :may_cancel, "
-      "updated_at = :updated WHERE id = :id AND state = 'running'",
-      {{"progress", operation.progress},
-       {"stage", operation.stage},
-       {"may_cancel", operation.may_cancel},
-       {"updated", operation.updated_at},
-       {"id", operation.id}}));
+  return changed_one(
+      transaction.execute("UPDATE operations SET progress = :progress, stage = :stage, may_cancel = :may_cancel, "
+                          "updated_at = :updated WHERE id = :id AND state = 'running'",
+                          {{"progress", operation.progress},
+                           {"stage", operation.stage},
+                           {"may_cancel", operation.may_cancel},
+                           {"updated", operation.updated_at},
+                           {"id", operation.id}}));
 }
 
 Result<bool> update_handle(store::Transaction& transaction, const Operation& operation) {
@@ -162,14 +162,12 @@ Result<std::optional<Operation>> find(store::Transaction& transaction, const Ope
 }
 
 Result<std::vector<Operation>> open(store::Transaction& transaction, std::int64_t limit) {
-  static const std::string sql =
-      std::string(kSelect) + " WHERE state = 'running' ORDER BY created_at LIMIT :limit";
+  static const std::string sql = std::string(kSelect) + " WHERE state = 'running' ORDER BY created_at LIMIT :limit";
   return read_all(BERTH_TRY(transaction.query(sql, {{"limit", limit}})));
 }
 
 Result<std::int64_t> count_open(store::Transaction& transaction) {
-  const auto rows =
-      BERTH_TRY(transaction.query("SELECT count(*) AS open FROM operations WHERE state = 'running'"));
+  const auto rows = BERTH_TRY(transaction.query("SELECT count(*) AS open FROM operations WHERE state = 'running'"));
   return rows.front().integer("open");
 }
 
@@ -183,15 +181,14 @@ Result<std::int64_t> forget_ended(store::Transaction& transaction, Timestamp bef
 Result<Page> list(store::Transaction& transaction, const Filter& filter) {
   Conditions conditions = conditions_of(filter);
   Page page;
-  const auto count = BERTH_TRY(
-      transaction.query("SELECT count(*) AS total FROM operations" + conditions.sql, conditions.parameters));
+  const auto count =
+      BERTH_TRY(transaction.query("SELECT count(*) AS total FROM operations" + conditions.sql, conditions.parameters));
   page.total = count.front().integer("total");
   conditions.parameters.emplace_back("limit", std::clamp<std::int64_t>(filter.limit, 1, 1000));
   conditions.parameters.emplace_back("offset", std::max<std::int64_t>(filter.offset, 0));
-  page.operations = read_all(
-      BERTH_TRY(transaction.query(std::string(kSelect) + conditions.sql +
-                                      " ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset",
-                                  conditions.parameters)));
+  page.operations = read_all(BERTH_TRY(transaction.query(
+      std::string(kSelect) + conditions.sql + " ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset",
+      conditions.parameters)));
   return page;
 }
 

@@ -50,8 +50,7 @@ class OperationRecordTest : public ::testing::TestWithParam<store::Dialect> {
     return done.value();
   }
   std::optional<Operation> find(const std::string& id) {
-    return database_
-        ->read([&](store::Transaction& transaction) { return record::find(transaction, OperationId(id)); })
+    return database_->read([&](store::Transaction& transaction) { return record::find(transaction, OperationId(id)); })
         .value();
   }
   Page list(const Filter& filter) {
@@ -114,9 +113,8 @@ TEST_P(OperationRecordTest, EndsOnlyOnce) {
   again.state = State::succeeded;
   EXPECT_FALSE(finish(again));
   EXPECT_EQ(find("one")->state, State::failed);
-  EXPECT_FALSE(write([&](store::Transaction& transaction) {
-                 return record::update_progress(transaction, again);
-               }).value());
+  EXPECT_FALSE(
+      write([&](store::Transaction& transaction) { return record::update_progress(transaction, again); }).value());
   EXPECT_FALSE(write([&](store::Transaction& transaction) {
                  return record::request_cancel(transaction, again.id, again.created_at);
                }).value());
@@ -159,9 +157,8 @@ TEST_P(OperationRecordTest, FindsWhatIsOpen) {
   ASSERT_TRUE(insert(operation("new", "web-2", 1)));
   ASSERT_TRUE(insert(operation("done", "web-3", 5)));
   ASSERT_TRUE(finish(ended(operation("done", "web-3", 5))));
-  const auto open = database_
-                        ->read([](store::Transaction& transaction) { return record::open(transaction, 10); })
-                        .value();
+  const auto open =
+      database_->read([](store::Transaction& transaction) { return record::open(transaction, 10); }).value();
   ASSERT_EQ(open.size(), 2u);
   EXPECT_EQ(open[0].id.value(), "old");
   EXPECT_EQ(database_->read([](store::Transaction& transaction) { return record::count_open(transaction); }).value(),
@@ -177,7 +174,8 @@ TEST_P(OperationRecordTest, ForgetsTheOldestEndedOnesAndNeverAnOpenOne) {
   }
   const Timestamp before = operation("", "").created_at - seconds(1500);
   const auto forget = [&](std::int64_t limit) {
-    return write([&](store::Transaction& transaction) { return record::forget_ended(transaction, before, limit); }).value();
+    return write([&](store::Transaction& transaction) { return record::forget_ended(transaction, before, limit); })
+        .value();
   };
   EXPECT_EQ(forget(2), 2);
   EXPECT_FALSE(find("old-4"));

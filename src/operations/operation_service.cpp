@@ -1,11 +1,10 @@
-#include "operations/service.h"
-
 #include <algorithm>
 #include <utility>
 
 #include "base/encoding.h"
 #include "base/log.h"
 #include "operations/operation_record.h"
+#include "operations/service.h"
 
 namespace berth::operations {
 namespace {
@@ -21,9 +20,9 @@ Error not_found() {
 }
 
 Error interrupted() {
-  return Error(ErrorCode::unavailable, "operation.interrupted",
-               {"操作在开始之前被中断，没有做任何更改",
-                "The operation was interrupted before it began; nothing was changed"});
+  return Error(
+      ErrorCode::unavailable, "operation.interrupted",
+      {"操作在开始之前被中断，没有做任何更改", "The operation was interrupted before it began; nothing was changed"});
 }
 
 /// The details of an audit entry with what the operation adds to them. `details` is a JSON object, ids and
@@ -74,8 +73,8 @@ class Task {
   Work work_;
 };
 
-Service::Service(store::Database& database, audit::AuditLog& audit, metrics::Registry& metrics,
-                 const Clock& clock, Rhythm rhythm)
+Service::Service(store::Database& database, audit::AuditLog& audit, metrics::Registry& metrics, const Clock& clock,
+                 Rhythm rhythm)
     : database_(database),
       audit_(audit),
       metrics_(metrics),
@@ -171,9 +170,8 @@ void Service::vacate(const RunPointer& run) {
 
 Result<void> Service::record_start(const Operation& operation) {
   try {
-    return database_.write([&](store::Transaction& transaction) -> Result<void> {
-      return record::insert(transaction, operation);
-    });
+    return database_.write(
+        [&](store::Transaction& transaction) -> Result<void> { return record::insert(transaction, operation); });
   } catch (const std::exception& exception) {
     return internal_error(std::string("recording an operation threw: ") + exception.what());
   }
@@ -208,9 +206,9 @@ Result<TicketPointer> Service::submit(NewOperation wanted, WorkerPool& pool, Wor
 
 Result<std::string> Service::perform(Run& run, Work& work) {
   if (run.deadline().expired()) {
-    return Error(ErrorCode::deadline_exceeded, "operation.expired",
-                 {"操作在排队时已超时，没有做任何更改",
-                  "The operation's time ran out while it waited; nothing was changed"});
+    return Error(
+        ErrorCode::deadline_exceeded, "operation.expired",
+        {"操作在排队时已超时，没有做任何更改", "The operation's time ran out while it waited; nothing was changed"});
   }
   try {
     return work(run);
@@ -238,13 +236,12 @@ void Service::execute(const RunPointer& run, Work& work, Instant begun) {
   if (outcome) {
     run->undo().clear();
   } else {
-    log::warning("operations", "{} of {} {} failed: {}", operation.kind, operation.resource_type,
-                 operation.resource_id, outcome.error().describe());
+    log::warning("operations", "{} of {} {} failed: {}", operation.kind, operation.resource_type, operation.resource_id,
+                 outcome.error().describe());
     try {
       run->undo().unwind();
     } catch (const std::exception& exception) {
-      log::error("operations", "undoing {} of {} threw: {}", operation.kind, operation.resource_id,
-                 exception.what());
+      log::error("operations", "undoing {} of {} threw: {}", operation.kind, operation.resource_id, exception.what());
     }
   }
   metrics_.histogram("berth_operation_seconds", "How long the work of operations took", {{"kind", operation.kind}})
@@ -274,8 +271,8 @@ void Service::settle(const RunPointer& run, Operation outcome) {
   // The engine has acted, so the outcome must not be lost; the pool's thread must not wait for the store.
   {
     const std::lock_guard lock(house_mutex_);
-    unstored_.push_back({run, std::move(outcome), rhythm_.first_retry,
-                         std::chrono::steady_clock::now() + rhythm_.first_retry});
+    unstored_.push_back(
+        {run, std::move(outcome), rhythm_.first_retry, std::chrono::steady_clock::now() + rhythm_.first_retry});
   }
   wake();
 }
@@ -310,8 +307,9 @@ bool Service::store_outcome(const RunPointer& run, const Operation& outcome) {
 }
 
 void Service::complete(const RunPointer& run, const Operation& outcome) {
-  metrics_.counter("berth_operations_total", "Operations that ended",
-                   {{"kind", outcome.kind}, {"outcome", std::string(name(outcome.state))}})
+  metrics_
+      .counter("berth_operations_total", "Operations that ended",
+               {{"kind", outcome.kind}, {"outcome", std::string(name(outcome.state))}})
       .add();
   {
     const std::lock_guard lock(mutex_);
@@ -326,9 +324,8 @@ void Service::complete(const RunPointer& run, const Operation& outcome) {
 }
 
 Result<void> Service::store_handle(const Operation& operation) {
-  const bool open = BERTH_TRY(database_.write([&](store::Transaction& transaction) {
-    return record::update_handle(transaction, operation);
-  }));
+  const bool open = BERTH_TRY(
+      database_.write([&](store::Transaction& transaction) { return record::update_handle(transaction, operation); }));
   if (!open) return not_found();
   return {};
 }
@@ -355,8 +352,8 @@ Result<Operation> Service::find(const OperationId& id) {
 }
 
 Result<Page> Service::list(const Filter& filter) {
-  Page page = BERTH_TRY(
-      database_.read([&](store::Transaction& transaction) { return record::list(transaction, filter); }));
+  Page page =
+      BERTH_TRY(database_.read([&](store::Transaction& transaction) { return record::list(transaction, filter); }));
   const std::lock_guard lock(mutex_);
   for (Operation& operation : page.operations) {
     if (operation.state != State::running) continue;
@@ -418,9 +415,8 @@ Result<std::int64_t> Service::forget_ended(Timestamp before) {
   constexpr std::int64_t kBatch = 1000;
   std::int64_t forgotten = 0;
   while (true) {
-    const std::int64_t batch = BERTH_TRY(database_.write([&](store::Transaction& transaction) {
-      return record::forget_ended(transaction, before, kBatch);
-    }));
+    const std::int64_t batch = BERTH_TRY(database_.write(
+        [&](store::Transaction& transaction) { return record::forget_ended(transaction, before, kBatch); }));
     forgotten += batch;
     if (batch < kBatch) return forgotten;
   }
@@ -433,12 +429,10 @@ void Service::drain(Deadline deadline) {
   idle_.wait_until(lock, deadline.at(), [this] { return by_id_.size() == left_open_.size() && finishing_ == 0; });
 }
 
-Result<std::unique_ptr<OperationService>> OperationService::create(store::Database& database,
-                                                                   audit::AuditLog& audit,
+Result<std::unique_ptr<OperationService>> OperationService::create(store::Database& database, audit::AuditLog& audit,
                                                                    metrics::Registry& metrics, const Clock& clock,
                                                                    Rhythm rhythm) {
-  return std::unique_ptr<OperationService>(
-      std::make_unique<Service>(database, audit, metrics, clock, rhythm));
+  return std::unique_ptr<OperationService>(std::make_unique<Service>(database, audit, metrics, clock, rhythm));
 }
 
 }  // namespace berth::operations

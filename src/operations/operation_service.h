@@ -79,7 +79,7 @@ struct Page {
 
 /// What became of an operation that the last run of the daemon left open.
 struct Verdict {
-  State state = State::failed;   ///< `running`: the engine still works on it, ask again later
+  State state = State::failed;  ///< `running`: the engine still works on it, ask again later
   std::string result = "null";
   std::optional<Failure> failure;
 };

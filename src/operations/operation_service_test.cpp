@@ -32,8 +32,7 @@ TEST_F(OperationServiceTest, RecordsAnOperationBeforeItsWorkBegins) {
 TEST_F(OperationServiceTest, RecordsSuccessTogetherWithItsAuditEntry) {
   auto operation = wanted();
   operation.audit_details = R"({"force":true})";
-  const Operation ended =
-      run(operation, [](Context&) -> Result<std::string> { return std::string(R"({"made":1})"); });
+  const Operation ended = run(operation, [](Context&) -> Result<std::string> { return std::string(R"({"made":1})"); });
   EXPECT_EQ(ended.state, State::succeeded);
   EXPECT_EQ(ended.progress, 100);
   EXPECT_EQ(ended.result, R"({"made":1})");
@@ -319,9 +318,8 @@ TEST_F(OperationServiceTest, StoresProgressSeldomAndShowsItAtOnce) {
     for (int i = 0; i < 1000; ++i) context.progress(i % 100, "step " + std::to_string(i));
     EXPECT_EQ(take(service_->find(context.operation().id)).stage, "step 999");
     EXPECT_TRUE(eventually([&] {
-      const auto stored = database_->read([&](store::Transaction& transaction) {
-        return record::find(transaction, context.operation().id);
-      });
+      const auto stored = database_->read(
+          [&](store::Transaction& transaction) { return record::find(transaction, context.operation().id); });
       return stored && *stored && (*stored)->stage == "step 999";
     }));
     return std::string("null");
@@ -334,9 +332,8 @@ TEST_F(OperationServiceTest, StoresTheEnginesHandleBeforeWorkGoesOn) {
   run(wanted(), [&](Context& context) -> Result<std::string> {
     EXPECT_TRUE(context.adopt("op-17"));
     EXPECT_EQ(context.operation().handle, "op-17");
-    const auto stored = take(database_->read([&](store::Transaction& transaction) {
-      return record::find(transaction, context.operation().id);
-    }));
+    const auto stored = take(database_->read(
+        [&](store::Transaction& transaction) { return record::find(transaction, context.operation().id); }));
     EXPECT_EQ(stored->handle, "op-17");
     return std::string("null");
   });
@@ -395,8 +392,7 @@ TEST_F(OperationServiceTest, CountsAndMeasuresByKindAndOutcome) {
   run(wanted(), [](Context&) -> Result<std::string> { return internal_error("no"); });
   const auto count = [&](const char* outcome) {
     return metrics_
-        .counter("berth_operations_total", "Operations that ended",
-                 {{"kind", "instance.start"}, {"outcome", outcome}})
+        .counter("berth_operations_total", "Operations that ended", {{"kind", "instance.start"}, {"outcome", outcome}})
         .value();
   };
   EXPECT_EQ(count("succeeded"), 1u);

@@ -50,8 +50,8 @@ class Reconciliation {
     Reconciler reconciler;
     std::deque<Open> waiting;
     bool busy = false;
-    Instant closed_until{};                ///< its engine did not answer
-    std::chrono::milliseconds retry{0};    ///< 0 once it answers
+    Instant closed_until{};              ///< its engine did not answer
+    std::chrono::milliseconds retry{0};  ///< 0 once it answers
   };
 
   Desk* desk_for(const std::string& kind);
@@ -66,7 +66,7 @@ class Reconciliation {
   std::mutex mutex_;
   bool stopped_ = false;
   std::vector<std::unique_ptr<Desk>> desks_;
-  std::deque<RunPointer> unclaimed_;       ///< of kinds that nobody has registered for
+  std::deque<RunPointer> unclaimed_;  ///< of kinds that nobody has registered for
 };
 
 }  // namespace berth::operations

@@ -10,7 +10,9 @@ namespace {
 using berth::testing::eventually;
 using std::chrono::milliseconds;
 
-Error no_answer() { return Error(ErrorCode::unavailable, "engine.unavailable", {"引擎不可用", "no engine"}); }
+Error no_answer() {
+  return Error(ErrorCode::unavailable, "engine.unavailable", {"引擎不可用", "no engine"});
+}
 
 class ReconciliationTest : public ServiceFixture {
  protected:
@@ -209,8 +211,7 @@ TEST_F(ReconciliationTest, LeavesAloneWhatSomebodyElseSettled) {
   Operation settled = operation;
   settled.state = State::cancelled;
   settled.finished_at = system_clock().now();
-  ASSERT_TRUE(database_->write(
-      [&](store::Transaction& transaction) { return record::finish(transaction, settled); }));
+  ASSERT_TRUE(database_->write([&](store::Transaction& transaction) { return record::finish(transaction, settled); }));
   EXPECT_TRUE(eventually([&] {
     return service_->submit(wanted("web-1", "instance.stop"), pool_, succeeding()).has_value();
   })) << "its resource becomes free";

@@ -14,12 +14,11 @@ Run::Run(RunHost& host, Operation operation, Deadline deadline, std::string audi
 
 Result<Operation> Run::wait(Deadline deadline) const {
   std::unique_lock lock(mutex_);
-  const bool over = changed_.wait_until(
-      lock, deadline.at(), [this] { return phase_ == Phase::over || phase_ == Phase::refused; });
+  const bool over =
+      changed_.wait_until(lock, deadline.at(), [this] { return phase_ == Phase::over || phase_ == Phase::refused; });
   if (refusal_) return *refusal_;
   if (over) return current_;
-  return Error(ErrorCode::deadline_exceeded, "operation.running",
-               {"操作仍在进行中", "The operation is still running"})
+  return Error(ErrorCode::deadline_exceeded, "operation.running", {"操作仍在进行中", "The operation is still running"})
       .with_detail(opened_.id.value());
 }
 

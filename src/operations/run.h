@@ -74,19 +74,19 @@ class Run final : public Ticket, public Context, public std::enable_shared_from_
   void run_cancel_actions();
 
   RunHost& host_;
-  Operation opened_;                 ///< as the work sees it
+  Operation opened_;  ///< as the work sees it
   const Deadline deadline_;
   const std::string audit_details_;
   UndoStack undo_;
 
-  std::mutex announce_mutex_;        ///< keeps announcements in order; taken before mutex_
+  std::mutex announce_mutex_;  ///< keeps announcements in order; taken before mutex_
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   Phase phase_ = Phase::recording;
   Operation current_;
   std::optional<Error> refusal_;
 
-  std::mutex cancel_mutex_;          ///< held while cancel actions run; taken before mutex_
+  std::mutex cancel_mutex_;  ///< held while cancel actions run; taken before mutex_
   std::vector<std::function<void()>> cancel_actions_;
 };
 

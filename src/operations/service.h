@@ -98,8 +98,8 @@ class Service final : public OperationService, public RunHost {
   std::condition_variable idle_;
   std::map<ResourceKey, RunPointer> by_resource_;
   std::unordered_map<OperationId, RunPointer> by_id_;
-  std::set<OperationId> left_open_;   ///< of those, what an earlier run left
-  std::size_t finishing_ = 0;         ///< off the resource, about to tell their waiters
+  std::set<OperationId> left_open_;  ///< of those, what an earlier run left
+  std::size_t finishing_ = 0;        ///< off the resource, about to tell their waiters
   bool draining_ = false;
 
   std::mutex house_mutex_;

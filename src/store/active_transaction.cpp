@@ -19,8 +19,7 @@ Result<T> ActiveTransaction::remember(Result<T> result) {
   return result;
 }
 
-Result<std::int64_t> ActiveTransaction::execute(std::string_view sql,
-                                                const Parameters& parameters) {
+Result<std::int64_t> ActiveTransaction::execute(std::string_view sql, const Parameters& parameters) {
   if (failure_) return *failure_;
   return remember(connection_.execute(sql, parameters));
 }
@@ -35,14 +34,12 @@ Result<std::int64_t> ActiveTransaction::insert(std::string_view sql, const Param
   auto rows = remember(connection_.query(fmt::format("{} RETURNING id", sql), parameters));
   if (!rows) return take_error(rows);
   if (rows->size() != 1) {
-    return remember(
-        Result<std::int64_t>(internal_error("an INSERT for one id made none or several")));
+    return remember(Result<std::int64_t>(internal_error("an INSERT for one id made none or several")));
   }
   return rows->front().integer("id");
 }
 
-Result<void> run_body(const std::function<Result<void>(Transaction&)>& body,
-                      ActiveTransaction& transaction) {
+Result<void> run_body(const std::function<Result<void>(Transaction&)>& body, ActiveTransaction& transaction) {
   Result<void> outcome = body(transaction);
   if (outcome && transaction.failure()) return *transaction.failure();
   return outcome;

@@ -42,8 +42,7 @@ class ActiveTransaction : public Transaction {
 };
 
 /// Runs `body` and yields its error, or that of a statement whose failure it passed over.
-Result<void> run_body(const std::function<Result<void>(Transaction&)>& body,
-                      ActiveTransaction& transaction);
+Result<void> run_body(const std::function<Result<void>(Transaction&)>& body, ActiveTransaction& transaction);
 
 /// Marks this thread as being inside a transaction of `database` while it lives. Throws
 /// std::logic_error if it already is: a nested transaction would wait for the one around it.

@@ -15,13 +15,12 @@
 namespace berth::store {
 
 /// A schema small enough to see through, with every kind of column and constraint.
-inline constexpr Migration kTestSchema[] = {
-    {1, "things", "checksum-1",
-     "CREATE TABLE things (id {{id}}, name {{text}} UNIQUE, number {{bigint}},"
-     " ratio {{real}}, note {{text}}) {{strict}};"
-     "CREATE TABLE parts (id {{id}}, thing_id {{bigint}} NOT NULL"
-     " REFERENCES things (id), amount {{bigint}} NOT NULL"
-     " CHECK (amount >= 0)) {{strict}};"}};
+inline constexpr Migration kTestSchema[] = {{1, "things", "checksum-1",
+                                             "CREATE TABLE things (id {{id}}, name {{text}} UNIQUE, number {{bigint}},"
+                                             " ratio {{real}}, note {{text}}) {{strict}};"
+                                             "CREATE TABLE parts (id {{id}}, thing_id {{bigint}} NOT NULL"
+                                             " REFERENCES things (id), amount {{bigint}} NOT NULL"
+                                             " CHECK (amount >= 0)) {{strict}};"}};
 
 /// An empty place to open stores in: a new file, or a new database of the private server.
 class Place {
@@ -46,8 +45,7 @@ class Place {
   std::unique_ptr<Database> ready(std::span<const Migration> schema = kTestSchema) {
     auto database = open(schema);
     if (!database) throw std::runtime_error(database.error().describe());
-    if (auto migrated = (*database)->migrate(); !migrated)
-      throw std::runtime_error(migrated.error().describe());
+    if (auto migrated = (*database)->migrate(); !migrated) throw std::runtime_error(migrated.error().describe());
     return *std::move(database);
   }
 

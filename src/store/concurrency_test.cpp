@@ -52,8 +52,8 @@ class ConcurrencyTest : public BothEngines {
   };
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, ConcurrencyTest,
-                         ::testing::Values(Dialect::sqlite, Dialect::postgresql), engine_name);
+INSTANTIATE_TEST_SUITE_P(Engines, ConcurrencyTest, ::testing::Values(Dialect::sqlite, Dialect::postgresql),
+                         engine_name);
 
 TEST_P(ConcurrencyTest, loses_no_update_of_what_was_read_before) {
   const std::int64_t id = add("counter", 0);
@@ -65,11 +65,9 @@ TEST_P(ConcurrencyTest, loses_no_update_of_what_was_read_before) {
       threads.emplace_back([&] {
         for (int round = 0; round < kRounds; ++round) {
           const auto done = database().write([&](Transaction& transaction) -> Result<void> {
-            const auto rows = BERTH_TRY(
-                transaction.query("SELECT number FROM things WHERE id = :id", {{"id", id}}));
-            BERTH_CHECK(
-                transaction.execute("UPDATE things SET number = :number WHERE id = :id",
-                                    {{"number", rows.front().integer("number") + 1}, {"id", id}}));
+            const auto rows = BERTH_TRY(transaction.query("SELECT number FROM things WHERE id = :id", {{"id", id}}));
+            BERTH_CHECK(transaction.execute("UPDATE things SET number = :number WHERE id = :id",
+                                            {{"number", rows.front().integer("number") + 1}, {"id", id}}));
             return {};
           });
           EXPECT_TRUE(done) << done.error().describe();
@@ -121,8 +119,7 @@ TEST_P(ConcurrencyTest, lets_only_the_write_fail_that_is_wrong) {
             if (writer % 3 == 0) throw std::out_of_range("a bug");
             BERTH_CHECK(transaction.insert(
                 "INSERT INTO things (name) VALUES (:name)",
-                {{"name", writer % 3 == 1 ? std::string("taken")
-                                          : "second of " + std::to_string(writer)}}));
+                {{"name", writer % 3 == 1 ? std::string("taken") : "second of " + std::to_string(writer)}}));
             return {};
           });
           ++(result ? good : bad);
@@ -148,13 +145,12 @@ TEST_P(ConcurrencyTest, reads_beside_a_write_that_takes_long) {
 
 TEST_P(ConcurrencyTest, reads_one_unchanging_state) {
   add("before");
-  const auto counts = database().read(
-      [&](Transaction& transaction) -> Result<std::pair<std::int64_t, std::int64_t>> {
-        constexpr auto kSql = "SELECT count(*) AS n FROM things";
-        const std::int64_t first = BERTH_TRY(transaction.query(kSql)).front().integer("n");
-        std::jthread([&] { add("meanwhile"); }).join();
-        return std::pair(first, BERTH_TRY(transaction.query(kSql)).front().integer("n"));
-      });
+  const auto counts = database().read([&](Transaction& transaction) -> Result<std::pair<std::int64_t, std::int64_t>> {
+    constexpr auto kSql = "SELECT count(*) AS n FROM things";
+    const std::int64_t first = BERTH_TRY(transaction.query(kSql)).front().integer("n");
+    std::jthread([&] { add("meanwhile"); }).join();
+    return std::pair(first, BERTH_TRY(transaction.query(kSql)).front().integer("n"));
+  });
   EXPECT_EQ(counts, std::pair(std::int64_t{1}, std::int64_t{1}));
   EXPECT_EQ(count(), 2);
 }
@@ -170,10 +166,7 @@ TEST_P(ConcurrencyTest, counts_what_it_does) {
   EXPECT_EQ(counted(kName, {{"kind", "write"}, {"outcome", "committed"}}), 1);
   EXPECT_EQ(counted(kName, {{"kind", "write"}, {"outcome", "rolled_back"}}), 1);
   EXPECT_EQ(counted(kName, {{"kind", "read"}, {"outcome", "committed"}}), 1);
-  EXPECT_EQ(place_.metrics()
-                .histogram("berth_store_transaction_seconds", "", {{"kind", "write"}})
-                .count(),
-            2);
+  EXPECT_EQ(place_.metrics().histogram("berth_store_transaction_seconds", "", {{"kind", "write"}}).count(), 2);
 }
 
 class WaitLimitTest : public ConcurrencyTest {
@@ -185,15 +178,13 @@ class WaitLimitTest : public ConcurrencyTest {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, WaitLimitTest,
-                         ::testing::Values(Dialect::sqlite, Dialect::postgresql), engine_name);
+INSTANTIATE_TEST_SUITE_P(Engines, WaitLimitTest, ::testing::Values(Dialect::sqlite, Dialect::postgresql), engine_name);
 
 TEST_P(WaitLimitTest, gives_up_a_write_that_cannot_begin_in_time) {
   Hold hold(database());
   const auto started = std::chrono::steady_clock::now();
-  const auto refused = database().write([](Transaction& transaction) {
-    return transaction.insert("INSERT INTO things (name) VALUES ('late')");
-  });
+  const auto refused = database().write(
+      [](Transaction& transaction) { return transaction.insert("INSERT INTO things (name) VALUES ('late')"); });
   EXPECT_LT(std::chrono::steady_clock::now() - started, 5s);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), ErrorCode::unavailable);
@@ -226,8 +217,7 @@ class NotifyTest : public BothEngines {
     });
   }
   Result<void> notify(std::string_view channel, std::string_view payload) {
-    return database().write(
-        [&](Transaction& transaction) { return database().notify(transaction, channel, payload); });
+    return database().write([&](Transaction& transaction) { return database().notify(transaction, channel, payload); });
   }
   std::vector<std::string> heard() {
     const std::lock_guard lock(mutex_);
@@ -238,8 +228,7 @@ class NotifyTest : public BothEngines {
   std::vector<std::string> heard_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, NotifyTest,
-                         ::testing::Values(Dialect::sqlite, Dialect::postgresql), engine_name);
+INSTANTIATE_TEST_SUITE_P(Engines, NotifyTest, ::testing::Values(Dialect::sqlite, Dialect::postgresql), engine_name);
 
 TEST_P(NotifyTest, tells_in_order_what_was_committed) {
   EXPECT_TRUE(notify("users", "one\ntwo 三"));
@@ -277,9 +266,8 @@ TEST_P(NotifyTest, refuses_a_payload_that_is_too_long) {
 }
 
 TEST_P(NotifyTest, belongs_to_a_write) {
-  EXPECT_THROW(static_cast<void>(database().read([&](Transaction& transaction) {
-                 return database().notify(transaction, "users", "x");
-               })),
+  EXPECT_THROW(static_cast<void>(database().read(
+                   [&](Transaction& transaction) { return database().notify(transaction, "users", "x"); })),
                std::logic_error);
 }
 

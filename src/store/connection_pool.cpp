@@ -9,8 +9,7 @@ namespace berth::store {
 ConnectionPool::ConnectionPool(std::size_t size, Connect connect, StoreMetrics& metrics)
     : connect_(std::move(connect)), metrics_(metrics), free_(size) {}
 
-Result<ConnectionPool::Lease> ConnectionPool::acquire(
-    std::chrono::steady_clock::time_point deadline) {
+Result<ConnectionPool::Lease> ConnectionPool::acquire(std::chrono::steady_clock::time_point deadline) {
   {
     std::unique_lock lock(mutex_);
     if (!returned_.wait_until(lock, deadline, [&] { return free_ > 0; })) {

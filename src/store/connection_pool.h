@@ -25,9 +25,7 @@ class ConnectionPool {
     Lease(ConnectionPool& pool, std::unique_ptr<Connection> connection)
         : pool_(&pool), connection_(std::move(connection)) {}
     Lease(Lease&& other) noexcept
-        : pool_(other.pool_),
-          connection_(std::move(other.connection_)),
-          held_(std::exchange(other.held_, false)) {}
+        : pool_(other.pool_), connection_(std::move(other.connection_)), held_(std::exchange(other.held_, false)) {}
     Lease& operator=(Lease&&) = delete;
     ~Lease();
     Connection& operator*() const { return *connection_; }

@@ -6,16 +6,13 @@
 
 namespace berth::store {
 
-Result<std::unique_ptr<Database>> Database::open(const Settings& settings,
-                                                 metrics::Registry& metrics) {
+Result<std::unique_ptr<Database>> Database::open(const Settings& settings, metrics::Registry& metrics) {
   return open_with(settings, metrics, embedded_migrations());
 }
 
-Result<std::unique_ptr<Database>> open_with(const Database::Settings& settings,
-                                            metrics::Registry& metrics,
+Result<std::unique_ptr<Database>> open_with(const Database::Settings& settings, metrics::Registry& metrics,
                                             std::span<const Migration> migrations) {
-  if (settings.dialect == Dialect::sqlite)
-    return SqliteDatabase::open(settings, metrics, migrations);
+  if (settings.dialect == Dialect::sqlite) return SqliteDatabase::open(settings, metrics, migrations);
   return PostgresqlDatabase::open(settings, metrics, migrations);
 }
 

@@ -46,11 +46,11 @@ class Database {
  public:
   struct Settings {
     Dialect dialect = Dialect::sqlite;
-    std::filesystem::path file;           ///< SQLite: the database file; its folder must exist
-    Secret postgresql;                    ///< PostgreSQL: a libpq connection string
-    std::size_t readers = 2;              ///< connections for reading, at least 1, beside the writer's
-    std::chrono::milliseconds wait{5000}; ///< how long a call waits for the store before "unavailable"
-    std::filesystem::path backups;        ///< where a migration puts its backup; empty: beside the file
+    std::filesystem::path file;            ///< SQLite: the database file; its folder must exist
+    Secret postgresql;                     ///< PostgreSQL: a libpq connection string
+    std::size_t readers = 2;               ///< connections for reading, at least 1, beside the writer's
+    std::chrono::milliseconds wait{5000};  ///< how long a call waits for the store before "unavailable"
+    std::filesystem::path backups;         ///< where a migration puts its backup; empty: beside the file
   };
 
   /// Opens the store and checks its schema's version; does not migrate. A schema newer than this binary's

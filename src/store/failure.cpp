@@ -36,8 +36,7 @@ Error unavailable(Obstacle obstacle, std::string detail) {
 }
 
 Error collided(std::string detail) {
-  return Error(ErrorCode::unavailable, kCollision, words(Obstacle::busy))
-      .with_detail(std::move(detail));
+  return Error(ErrorCode::unavailable, kCollision, words(Obstacle::busy)).with_detail(std::move(detail));
 }
 
 bool is_collision(const Error& error) {
@@ -45,8 +44,7 @@ bool is_collision(const Error& error) {
 }
 
 Error not_unique(std::string detail) {
-  return Error(ErrorCode::already_exists, "store.unique",
-               {"该值已存在", "The value already exists"})
+  return Error(ErrorCode::already_exists, "store.unique", {"该值已存在", "The value already exists"})
       .with_detail(std::move(detail));
 }
 
@@ -58,8 +56,7 @@ Error constraint_violated(std::string detail) {
 
 Error unstorable(std::string detail) {
   return Error(ErrorCode::invalid_argument, "store.value",
-               {"文本必须是不含空字符的 UTF-8，数值必须有限",
-                "Text must be UTF-8 without NUL, numbers must be finite"})
+               {"文本必须是不含空字符的 UTF-8，数值必须有限", "Text must be UTF-8 without NUL, numbers must be finite"})
       .with_detail(std::move(detail));
 }
 

@@ -28,15 +28,15 @@ class GroupWriter {
 
   struct Settings {
     std::chrono::milliseconds wait;
-    std::size_t queue_limit = 1024;  ///< waiting writes beyond which callers wait for room
-    std::size_t group_limit = 256;   ///< writes of one commit
+    std::size_t queue_limit = 1024;            ///< waiting writes beyond which callers wait for room
+    std::size_t group_limit = 256;             ///< writes of one commit
     std::chrono::milliseconds group_time{20};  ///< after which a group takes no more writes
   };
 
   /// `connection` may be null: then `connect` is called for the first write. `deliver` is called on
   /// the writer's thread after a commit.
-  GroupWriter(Settings settings, const Database& owner, Connect connect, Deliver deliver,
-              StoreMetrics& metrics, std::unique_ptr<Connection> connection);
+  GroupWriter(Settings settings, const Database& owner, Connect connect, Deliver deliver, StoreMetrics& metrics,
+              std::unique_ptr<Connection> connection);
   GroupWriter(const GroupWriter&) = delete;
   GroupWriter& operator=(const GroupWriter&) = delete;
   /// Runs what is queued, then ends the thread and closes the connection.

@@ -36,8 +36,7 @@ Result<int> found_version(Connection& connection, std::span<const Migration> kno
 Result<bool> apply(Connection& connection, const Migration& migration, Timestamp now);
 
 /// Opens a store that knows other steps than the embedded ones: for tests of migrating.
-Result<std::unique_ptr<Database>> open_with(const Database::Settings& settings,
-                                            metrics::Registry& metrics,
+Result<std::unique_ptr<Database>> open_with(const Database::Settings& settings, metrics::Registry& metrics,
                                             std::span<const Migration> migrations);
 
 }  // namespace berth::store

@@ -23,8 +23,7 @@ class MigrationTest : public ::testing::TestWithParam<Dialect> {
     });
   }
   static bool accepts(Database& database, std::string_view sql) {
-    return database.write([&](Transaction& transaction) { return transaction.execute(sql); })
-        .has_value();
+    return database.write([&](Transaction& transaction) { return transaction.execute(sql); }).has_value();
   }
   std::vector<std::filesystem::path> backups(const std::filesystem::path& folder) {
     std::vector<std::filesystem::path> found;
@@ -38,8 +37,7 @@ class MigrationTest : public ::testing::TestWithParam<Dialect> {
   Place place_{GetParam()};
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, MigrationTest,
-                         ::testing::Values(Dialect::sqlite, Dialect::postgresql), engine_name);
+INSTANTIATE_TEST_SUITE_P(Engines, MigrationTest, ::testing::Values(Dialect::sqlite, Dialect::postgresql), engine_name);
 
 TEST_P(MigrationTest, opens_an_empty_store_without_touching_it) {
   const auto database = place_.open();
@@ -66,9 +64,7 @@ TEST_P(MigrationTest, takes_the_steps_that_are_new_and_keeps_the_data) {
   ASSERT_TRUE(database);
   EXPECT_EQ((*database)->schema_version(), 1);
   EXPECT_EQ((*database)->migrate(), 1);
-  EXPECT_EQ(
-      number(**database, "SELECT count(*) AS n FROM things WHERE name = 'kept' AND colour = 'red'"),
-      1);
+  EXPECT_EQ(number(**database, "SELECT count(*) AS n FROM things WHERE name = 'kept' AND colour = 'red'"), 1);
 }
 
 TEST_P(MigrationTest, refuses_a_schema_newer_than_the_program) {
@@ -93,8 +89,7 @@ TEST_P(MigrationTest, refuses_an_applied_step_that_was_changed_since) {
 TEST_P(MigrationTest, undoes_a_step_that_fails_half_way) {
   const Migration broken[] = {
       kTestSchema[0],
-      {2, "broken", "checksum-2",
-       "CREATE TABLE half (id {{id}}) {{strict}}; INSERT INTO nowhere VALUES (1)"}};
+      {2, "broken", "checksum-2", "CREATE TABLE half (id {{id}}) {{strict}}; INSERT INTO nowhere VALUES (1)"}};
   const auto database = place_.open(broken);
   ASSERT_TRUE(database);
   EXPECT_FALSE((*database)->migrate());
@@ -168,8 +163,7 @@ TEST(RenderTest, refuses_a_token_that_it_does_not_know) {
 }
 
 TEST(RenderTest, replaces_every_token) {
-  EXPECT_EQ(*render("{{id}},{{bigint}},{{real}}", Dialect::sqlite),
-            "INTEGER PRIMARY KEY AUTOINCREMENT,INTEGER,REAL");
+  EXPECT_EQ(*render("{{id}},{{bigint}},{{real}}", Dialect::sqlite), "INTEGER PRIMARY KEY AUTOINCREMENT,INTEGER,REAL");
 }
 
 TEST(EmbeddedMigrationsTest, are_numbered_from_one_without_gaps) {
@@ -186,8 +180,7 @@ class FoundationTest : public MigrationTest {
  protected:
   void SetUp() override { database_ = place_.ready(embedded_migrations()); }
 
-  Result<std::int64_t> operation(std::string_view id, std::string_view resource,
-                                 std::string_view state) {
+  Result<std::int64_t> operation(std::string_view id, std::string_view resource, std::string_view state) {
     return database_->write([&](Transaction& transaction) {
       return transaction.execute(
           "INSERT INTO operations (id, kind, engine, resource_type, resource_id, state, "
@@ -210,8 +203,7 @@ class FoundationTest : public MigrationTest {
   std::unique_ptr<Database> database_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, FoundationTest,
-                         ::testing::Values(Dialect::sqlite, Dialect::postgresql), engine_name);
+INSTANTIATE_TEST_SUITE_P(Engines, FoundationTest, ::testing::Values(Dialect::sqlite, Dialect::postgresql), engine_name);
 
 TEST_P(FoundationTest, lets_one_operation_run_per_resource) {
   EXPECT_TRUE(operation("1", "web", "running"));
@@ -235,15 +227,14 @@ TEST_P(FoundationTest, removes_with_a_user_what_is_the_users) {
   ASSERT_TRUE(id);
   ASSERT_TRUE(database_->write([&](Transaction& transaction) -> Result<void> {
     BERTH_CHECK(transaction.execute(
-        "INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES ('s', :user, 1, 2)",
-        {{"user", *id}}));
+        "INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES ('s', :user, 1, 2)", {{"user", *id}}));
     BERTH_CHECK(
         transaction.execute("INSERT INTO refresh_tokens (hash, session_id, created_at, expires_at) "
                             "VALUES ('h', 's', 1, 2)"));
-    BERTH_CHECK(transaction.execute(
-        "INSERT INTO api_keys (id, user_id, name, hash, prefix, scope, created_at) "
-        "VALUES ('k', :user, 'n', 'h', 'p', '[]', 1)",
-        {{"user", *id}}));
+    BERTH_CHECK(
+        transaction.execute("INSERT INTO api_keys (id, user_id, name, hash, prefix, scope, created_at) "
+                            "VALUES ('k', :user, 'n', 'h', 'p', '[]', 1)",
+                            {{"user", *id}}));
     BERTH_CHECK(transaction.execute("DELETE FROM users WHERE id = :user", {{"user", *id}}));
     return {};
   }));

@@ -61,8 +61,7 @@ Scalar scalar_of(unsigned type, std::string_view text) {
       return parsed<double>(text);
     case oid_numeric:
       // sum() of integers is numeric; on SQLite it stays an integer.
-      if (text.find_first_not_of("-0123456789") == std::string_view::npos)
-        return parsed<std::int64_t>(text);
+      if (text.find_first_not_of("-0123456789") == std::string_view::npos) return parsed<std::int64_t>(text);
       return parsed<double>(text);
     default:
       return std::string(text);
@@ -105,9 +104,7 @@ class PostgresqlStatement : public Statement {
   void reset() noexcept override { backend_.result_.reset(); }
 
  private:
-  bool is_select() const {
-    return std::string_view(PQcmdStatus(backend_.result_.get_result())).starts_with("SELECT");
-  }
+  bool is_select() const { return std::string_view(PQcmdStatus(backend_.result_.get_result())).starts_with("SELECT"); }
 
   static Scalar value(const PGresult* result, int row, int column) {
     if (PQgetisnull(result, row, column) != 0) return std::monostate{};
@@ -172,8 +169,8 @@ struct PostgresqlConnection::Native {
   PGconn* handle;
 };
 
-PostgresqlConnection::PostgresqlConnection(std::unique_ptr<soci::session> session,
-                                           std::chrono::milliseconds wait, StallGuard& guard)
+PostgresqlConnection::PostgresqlConnection(std::unique_ptr<soci::session> session, std::chrono::milliseconds wait,
+                                           StallGuard& guard)
     : Connection(std::move(session)), wait_(wait), guard_(guard) {
   auto& backend = static_cast<soci::postgresql_session_backend&>(*this->session().get_backend());
   native_ = std::make_unique<Native>(Native{backend.conn_});
@@ -185,17 +182,14 @@ PostgresqlConnection::~PostgresqlConnection() {
 }
 
 Result<std::unique_ptr<Connection>> PostgresqlConnection::open(const Secret& connection_string,
-                                                               std::chrono::milliseconds wait,
-                                                               StallGuard& guard) {
+                                                               std::chrono::milliseconds wait, StallGuard& guard) {
   std::unique_ptr<soci::session> session;
   try {
-    session =
-        std::make_unique<soci::session>(soci::postgresql, std::string(connection_string.reveal()));
+    session = std::make_unique<soci::session>(soci::postgresql, std::string(connection_string.reveal()));
   } catch (const soci::soci_error& error) {
     return unavailable(Obstacle::unreachable, error.get_error_message());
   }
-  std::unique_ptr<PostgresqlConnection> connection(
-      new PostgresqlConnection(std::move(session), wait, guard));
+  std::unique_ptr<PostgresqlConnection> connection(new PostgresqlConnection(std::move(session), wait, guard));
   BERTH_CHECK(connection->configure());
   return connection;
 }
@@ -207,13 +201,13 @@ Result<void> PostgresqlConnection::configure() {
       native_->handle, [](void*, const char*) {}, nullptr);
   // A node that hangs inside a transaction loses it, and with it the lock that the other nodes wait
   // for.
-  return script(fmt::format(
-      "SET statement_timeout = {0}; SET lock_timeout = {0}; SET "
-      "idle_in_transaction_session_timeout = {1};"
-      "SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET TimeZone = 'UTC';"
-      "SELECT set_config('synchronous_commit', 'on', false) "
-      "WHERE current_setting('synchronous_commit') = 'off'",
-      wait_.count(), (2 * wait_).count()));
+  return script(
+      fmt::format("SET statement_timeout = {0}; SET lock_timeout = {0}; SET "
+                  "idle_in_transaction_session_timeout = {1};"
+                  "SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET TimeZone = 'UTC';"
+                  "SELECT set_config('synchronous_commit', 'on', false) "
+                  "WHERE current_setting('synchronous_commit') = 'off'",
+                  wait_.count(), (2 * wait_).count()));
 }
 
 Result<void> PostgresqlConnection::script(const std::string& sql) {
@@ -234,8 +228,7 @@ Result<void> PostgresqlConnection::script(const std::string& sql) {
 Result<void> PostgresqlConnection::begin(Kind kind) {
   reading_ = kind == Kind::read;
   if (reading_) return script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-  return script(fmt::format(
-      "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({})", kWriteLock));
+  return script(fmt::format("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({})", kWriteLock));
 }
 
 bool PostgresqlConnection::in_transaction() const {
@@ -259,8 +252,7 @@ Result<bool> PostgresqlConnection::has_table(std::string_view name) {
 Result<void> PostgresqlConnection::lock_for_migration() {
   limited_ = false;
   return script(
-      fmt::format("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({})",
-                  kMigrationLock));
+      fmt::format("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({})", kMigrationLock));
 }
 
 std::unique_ptr<Statement> PostgresqlConnection::prepare(const std::string& sql) {
@@ -307,8 +299,7 @@ Error PostgresqlConnection::translate(std::string_view state, std::string messag
     return unavailable(Obstacle::read_only, std::move(detail));
   }
   if (begins_with(state, "58")) return unavailable(Obstacle::unreadable, std::move(detail));
-  if (state == "XX001" || state == "XX002")
-    return unavailable(Obstacle::damaged, std::move(detail));
+  if (state == "XX001" || state == "XX002") return unavailable(Obstacle::damaged, std::move(detail));
   return internal_error(std::move(detail));
 }
 

@@ -26,8 +26,7 @@ Result<Secret> complete_connection_string(const Secret& given, std::chrono::mill
 class PostgresqlConnection : public Connection {
  public:
   /// `guard` must outlive the connection.
-  static Result<std::unique_ptr<Connection>> open(const Secret& connection_string,
-                                                  std::chrono::milliseconds wait,
+  static Result<std::unique_ptr<Connection>> open(const Secret& connection_string, std::chrono::milliseconds wait,
                                                   StallGuard& guard);
   ~PostgresqlConnection() override;
 
@@ -50,8 +49,7 @@ class PostgresqlConnection : public Connection {
 
  private:
   struct Native;
-  PostgresqlConnection(std::unique_ptr<soci::session> session, std::chrono::milliseconds wait,
-                       StallGuard& guard);
+  PostgresqlConnection(std::unique_ptr<soci::session> session, std::chrono::milliseconds wait, StallGuard& guard);
   Result<void> configure();
   Error translate(std::string_view state, std::string message) const;
 

@@ -11,14 +11,12 @@ namespace berth::store {
 
 class PostgresqlDatabase : public SqlDatabase {
  public:
-  static Result<std::unique_ptr<Database>> open(const Settings& settings,
-                                                metrics::Registry& metrics,
+  static Result<std::unique_ptr<Database>> open(const Settings& settings, metrics::Registry& metrics,
                                                 std::span<const Migration> migrations);
   ~PostgresqlDatabase() override { stop(); }
 
   Result<void> backup_to(const std::filesystem::path& target) override;
-  Result<void> notify(Transaction& transaction, std::string_view channel,
-                      std::string_view payload) override;
+  Result<void> notify(Transaction& transaction, std::string_view channel, std::string_view payload) override;
   void listen(Listener listener) override { listener_->listen(std::move(listener)); }
 
  protected:
@@ -27,9 +25,8 @@ class PostgresqlDatabase : public SqlDatabase {
   Result<void> before_migration(int) override { return {}; }
 
  private:
-  PostgresqlDatabase(const Settings& settings, metrics::Registry& metrics,
-                     std::span<const Migration> migrations, const Secret& connection_string,
-                     std::shared_ptr<StallGuard> guard);
+  PostgresqlDatabase(const Settings& settings, metrics::Registry& metrics, std::span<const Migration> migrations,
+                     const Secret& connection_string, std::shared_ptr<StallGuard> guard);
 
   std::unique_ptr<PostgresqlListener> listener_;
 };

@@ -153,8 +153,7 @@ TEST_F(PostgresqlFaultTest, runs_a_write_again_that_collided) {
       "RETURN 1; END $$");
   const auto collide = [&](std::int64_t until) {
     return database->write([&](Transaction& transaction) -> Result<void> {
-      BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES (:name)",
-                                     {{"name", std::to_string(until)}}));
+      BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES (:name)", {{"name", std::to_string(until)}}));
       BERTH_CHECK(transaction.query("SELECT collide(:until)", {{"until", until}}));
       return {};
     });
@@ -172,20 +171,17 @@ TEST_F(PostgresqlFaultTest, takes_the_writes_of_several_nodes_one_after_another)
   const auto second = place_.ready();
   const auto id = insert(*first, "counter");
   ASSERT_TRUE(id);
-  ASSERT_TRUE(first->write([](Transaction& transaction) {
-    return transaction.execute("UPDATE things SET number = 0");
-  }));
+  ASSERT_TRUE(
+      first->write([](Transaction& transaction) { return transaction.execute("UPDATE things SET number = 0"); }));
   {
     std::vector<std::jthread> threads;
     for (Database* node : {first.get(), second.get(), first.get(), second.get()}) {
       threads.emplace_back([&, node] {
         for (int round = 0; round < 40; ++round) {
           const auto done = node->write([&](Transaction& transaction) -> Result<void> {
-            const auto rows = BERTH_TRY(
-                transaction.query("SELECT number FROM things WHERE id = :id", {{"id", *id}}));
-            BERTH_CHECK(
-                transaction.execute("UPDATE things SET number = :number WHERE id = :id",
-                                    {{"number", rows.front().integer("number") + 1}, {"id", *id}}));
+            const auto rows = BERTH_TRY(transaction.query("SELECT number FROM things WHERE id = :id", {{"id", *id}}));
+            BERTH_CHECK(transaction.execute("UPDATE things SET number = :number WHERE id = :id",
+                                            {{"number", rows.front().integer("number") + 1}, {"id", *id}}));
             return {};
           });
           EXPECT_TRUE(done) << done.error().describe();
@@ -245,8 +241,7 @@ class Ear {
 };
 
 Result<void> notify(Database& database, std::string_view payload) {
-  return database.write(
-      [&](Transaction& transaction) { return database.notify(transaction, "users", payload); });
+  return database.write([&](Transaction& transaction) { return database.notify(transaction, "users", payload); });
 }
 
 TEST_F(PostgresqlFaultTest, tells_the_other_nodes) {
@@ -255,8 +250,7 @@ TEST_F(PostgresqlFaultTest, tells_the_other_nodes) {
   Ear own(*first);
   Ear other(*second);
   ASSERT_TRUE(notify(*first, "changed"));
-  EXPECT_TRUE(
-      eventually([&] { return own.heard("users=changed") && other.heard("users=changed"); }));
+  EXPECT_TRUE(eventually([&] { return own.heard("users=changed") && other.heard("users=changed"); }));
 }
 
 TEST_F(PostgresqlFaultTest, tells_listeners_that_they_may_have_missed_something) {
@@ -283,10 +277,9 @@ TEST_F(PostgresqlFaultTest, says_that_the_database_does_not_exist) {
 }
 
 TEST(ConnectionStringTest, keeps_what_is_given_and_adds_limits) {
-  const auto complete =
-      complete_connection_string(Secret("host=db.example password='it\\'s a \\\\ secret' "
-                                        "application_name=mine connect_timeout=7"),
-                                 5s);
+  const auto complete = complete_connection_string(Secret("host=db.example password='it\\'s a \\\\ secret' "
+                                                          "application_name=mine connect_timeout=7"),
+                                                   5s);
   ASSERT_TRUE(complete);
   const std::string text(complete->reveal());
   EXPECT_NE(text.find("host='db.example'"), std::string::npos);
@@ -297,8 +290,7 @@ TEST(ConnectionStringTest, keeps_what_is_given_and_adds_limits) {
 }
 
 TEST(ConnectionStringTest, takes_a_uri) {
-  const auto complete =
-      complete_connection_string(Secret("postgresql://berth:p%40ss@db:5433/berth"), 5s);
+  const auto complete = complete_connection_string(Secret("postgresql://berth:p%40ss@db:5433/berth"), 5s);
   ASSERT_TRUE(complete);
   const std::string text(complete->reveal());
   EXPECT_NE(text.find("port='5433'"), std::string::npos);

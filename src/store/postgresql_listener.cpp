@@ -31,8 +31,7 @@ constexpr int kLongestPause = 5000;
 class PostgresqlListener::Link {
  public:
   static Result<std::unique_ptr<Link>> open(const Secret& connection_string) {
-    auto link =
-        std::make_unique<Link>(PQconnectdb(std::string(connection_string.reveal()).c_str()));
+    auto link = std::make_unique<Link>(PQconnectdb(std::string(connection_string.reveal()).c_str()));
     if (!link->alive()) return unavailable(Obstacle::unreachable, PQerrorMessage(link->handle_));
     PQsetNoticeProcessor(
         link->handle_, [](void*, const char*) {}, nullptr);
@@ -62,12 +61,10 @@ class PostgresqlListener::Link {
   PGconn* handle_;
 };
 
-Result<std::unique_ptr<PostgresqlListener>> PostgresqlListener::start(
-    const Secret& connection_string) {
+Result<std::unique_ptr<PostgresqlListener>> PostgresqlListener::start(const Secret& connection_string) {
   auto link = BERTH_TRY(Link::open(connection_string));
   const int wake = ::eventfd(0, EFD_CLOEXEC);
-  if (wake < 0)
-    return internal_error(fmt::format("eventfd: {}", std::generic_category().message(errno)));
+  if (wake < 0) return internal_error(fmt::format("eventfd: {}", std::generic_category().message(errno)));
   std::unique_ptr<PostgresqlListener> listener(new PostgresqlListener(connection_string, wake));
   listener->link_ = std::move(link);
   listener->thread_ = std::thread([raw = listener.get()] { raw->work(); });

@@ -39,25 +39,23 @@ class Measured {
 
 }  // namespace
 
-SqlDatabase::SqlDatabase(Settings settings, metrics::Registry& metrics,
-                         std::span<const Migration> migrations, Connect connect,
-                         GroupWriter::Deliver deliver)
+SqlDatabase::SqlDatabase(Settings settings, metrics::Registry& metrics, std::span<const Migration> migrations,
+                         Connect connect, GroupWriter::Deliver deliver)
     : settings_(std::move(settings)),
       migrations_(migrations),
       connect_(std::move(connect)),
       deliver_(std::move(deliver)),
       metrics_(metrics),
       readers_(
-          std::max<std::size_t>(settings_.readers, 1), [this] { return connect_(Kind::read); },
-          metrics_) {}
+          std::max<std::size_t>(settings_.readers, 1), [this] { return connect_(Kind::read); }, metrics_) {}
 
 Result<void> SqlDatabase::start() {
   auto connection = BERTH_TRY(connect_(Kind::write));
   BERTH_CHECK(found_version(*connection, migrations_));
   metrics_.connections.add();
   writer_ = std::make_unique<GroupWriter>(
-      GroupWriter::Settings{.wait = settings_.wait}, *this,
-      [this] { return connect_(Kind::write); }, deliver_, metrics_, std::move(connection));
+      GroupWriter::Settings{.wait = settings_.wait}, *this, [this] { return connect_(Kind::write); }, deliver_,
+      metrics_, std::move(connection));
   return {};
 }
 

@@ -26,8 +26,8 @@ class SqlDatabase : public Database {
   /// Opens a connection of the given kind. Called from several threads.
   using Connect = std::function<Result<std::unique_ptr<Connection>>(Kind)>;
 
-  SqlDatabase(Settings settings, metrics::Registry& metrics, std::span<const Migration> migrations,
-              Connect connect, GroupWriter::Deliver deliver);
+  SqlDatabase(Settings settings, metrics::Registry& metrics, std::span<const Migration> migrations, Connect connect,
+              GroupWriter::Deliver deliver);
 
   const Settings& settings() const { return settings_; }
   Result<std::unique_ptr<Connection>> connect(Kind kind) { return connect_(kind); }

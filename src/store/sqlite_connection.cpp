@@ -23,8 +23,7 @@ namespace {
 class SqliteStatement : public Statement {
  public:
   SqliteStatement(soci::session& session, const std::string& sql)
-      : Statement(session, sql),
-        backend_(static_cast<soci::sqlite3_statement_backend&>(*statement().get_backend())) {
+      : Statement(session, sql), backend_(static_cast<soci::sqlite3_statement_backend&>(*statement().get_backend())) {
     refuse_tail(sql);
     std::vector<std::string> names;
     const int count = api::sqlite3_bind_parameter_count(handle());
@@ -87,8 +86,7 @@ class SqliteStatement : public Statement {
       default: {
         const auto* bytes = static_cast<const char*>(api::sqlite3_column_blob(handle(), column));
         const int size = api::sqlite3_column_bytes(handle(), column);
-        return bytes == nullptr ? std::string()
-                                : std::string(bytes, static_cast<std::size_t>(size));
+        return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(size));
       }
     }
   }
@@ -133,8 +131,7 @@ Result<std::string> connect_string(const std::filesystem::path& file) {
   const std::string& path = file.native();
   if (path.find('=') == std::string::npos) return path;
   if (path.find('"') == std::string::npos) return fmt::format("db=\"{}\"", path);
-  return unavailable(Obstacle::unreadable,
-                     fmt::format("{}: a path with both = and \" is not supported", path));
+  return unavailable(Obstacle::unreadable, fmt::format("{}: a path with both = and \" is not supported", path));
 }
 
 }  // namespace
@@ -153,8 +150,7 @@ SqliteConnection::~SqliteConnection() {
   forget_statements();
 }
 
-Result<std::unique_ptr<Connection>> SqliteConnection::open(const std::filesystem::path& file,
-                                                           Kind kind,
+Result<std::unique_ptr<Connection>> SqliteConnection::open(const std::filesystem::path& file, Kind kind,
                                                            std::chrono::milliseconds wait) {
   BERTH_CHECK(make_private(file));
   const std::string target = BERTH_TRY(connect_string(file));
@@ -162,8 +158,7 @@ Result<std::unique_ptr<Connection>> SqliteConnection::open(const std::filesystem
   try {
     session = std::make_unique<soci::session>(soci::sqlite3, target);
   } catch (const soci::soci_error& error) {
-    return unavailable(Obstacle::unreadable,
-                       fmt::format("{}: {}", file.string(), error.get_error_message()));
+    return unavailable(Obstacle::unreadable, fmt::format("{}: {}", file.string(), error.get_error_message()));
   }
   std::unique_ptr<SqliteConnection> connection(new SqliteConnection(std::move(session), kind));
   BERTH_CHECK(connection->configure(wait));
@@ -179,11 +174,11 @@ Result<void> SqliteConnection::configure(std::chrono::milliseconds wait) {
   }
   // FULL: a commit is on the disk before it is acknowledged. The cache is kept small because
   // several connections each have one and the kernel caches the file anyway.
-  return script(fmt::format(
-      "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
-      "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4000;"
-      "PRAGMA journal_size_limit = 67108864; PRAGMA query_only = {}",
-      kind_ == Kind::read ? "ON" : "OFF"));
+  return script(
+      fmt::format("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
+                  "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4000;"
+                  "PRAGMA journal_size_limit = 67108864; PRAGMA query_only = {}",
+                  kind_ == Kind::read ? "ON" : "OFF"));
 }
 
 Result<void> SqliteConnection::script(const std::string& sql) {
@@ -207,8 +202,7 @@ bool SqliteConnection::in_transaction() const {
 
 Result<bool> SqliteConnection::has_table(std::string_view name) {
   const Rows found = BERTH_TRY(
-      query("SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = :name",
-            {{"name", name}}));
+      query("SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = :name", {{"name", name}}));
   return found.front().integer("n") > 0;
 }
 
@@ -231,8 +225,7 @@ Error SqliteConnection::translate(int code, std::string message) const {
   std::string detail = fmt::format("SQLite {}: {}", code, message);
   switch (code & 0xFF) {
     case SQLITE_CONSTRAINT:
-      if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY ||
-          code == SQLITE_CONSTRAINT_ROWID) {
+      if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY || code == SQLITE_CONSTRAINT_ROWID) {
         return not_unique(std::move(detail));
       }
       return constraint_violated(std::move(detail));
@@ -244,8 +237,7 @@ Error SqliteConnection::translate(int code, std::string message) const {
     case SQLITE_FULL:
       return unavailable(Obstacle::full, std::move(detail));
     case SQLITE_READONLY:
-      if (kind_ == Kind::read)
-        return internal_error("a read transaction tried to write: " + detail);
+      if (kind_ == Kind::read) return internal_error("a read transaction tried to write: " + detail);
       return unavailable(Obstacle::read_only, std::move(detail));
     case SQLITE_PERM:
     case SQLITE_AUTH:

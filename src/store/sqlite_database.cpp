@@ -56,15 +56,10 @@ SqliteDatabase::SqliteDatabase(const Settings& settings, metrics::Registry& metr
                                std::span<const Migration> migrations)
     : SqlDatabase(
           settings, metrics, migrations,
-          [file = settings.file, wait = settings.wait](Kind kind) {
-            return SqliteConnection::open(file, kind, wait);
-          },
-          [this](std::vector<Notification> notifications) {
-            notifier_.publish(std::move(notifications));
-          }) {}
+          [file = settings.file, wait = settings.wait](Kind kind) { return SqliteConnection::open(file, kind, wait); },
+          [this](std::vector<Notification> notifications) { notifier_.publish(std::move(notifications)); }) {}
 
-Result<std::unique_ptr<Database>> SqliteDatabase::open(const Settings& settings,
-                                                       metrics::Registry& metrics,
+Result<std::unique_ptr<Database>> SqliteDatabase::open(const Settings& settings, metrics::Registry& metrics,
                                                        std::span<const Migration> migrations) {
   std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(settings, metrics, migrations));
   BERTH_CHECK(database->start());
@@ -97,8 +92,7 @@ Result<void> SqliteDatabase::backup_to(const std::filesystem::path& target) {
 }
 
 Result<void> SqliteDatabase::before_migration(int version) {
-  const std::filesystem::path folder =
-      settings().backups.empty() ? folder_of(settings().file) : settings().backups;
+  const std::filesystem::path folder = settings().backups.empty() ? folder_of(settings().file) : settings().backups;
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
   if (failed) return file_trouble(folder, failed.value());
@@ -106,16 +100,14 @@ Result<void> SqliteDatabase::before_migration(int version) {
   const auto now = system_clock().now();
   const auto whole = std::chrono::floor<std::chrono::seconds>(now);
   const auto target =
-      folder / fmt::format("{}-v{}-{:%Y%m%dT%H%M%S}.{:06}Z.db", settings().file.stem().string(),
-                           version, fmt::gmtime(std::chrono::system_clock::to_time_t(whole)),
-                           (now - whole).count());
+      folder / fmt::format("{}-v{}-{:%Y%m%dT%H%M%S}.{:06}Z.db", settings().file.stem().string(), version,
+                           fmt::gmtime(std::chrono::system_clock::to_time_t(whole)), (now - whole).count());
   BERTH_CHECK(backup_to(target));
   log::info("store", "backed up schema version {} to {}", version, target.string());
   return {};
 }
 
-Result<void> SqliteDatabase::notify(Transaction& transaction, std::string_view channel,
-                                    std::string_view payload) {
+Result<void> SqliteDatabase::notify(Transaction& transaction, std::string_view channel, std::string_view payload) {
   auto& active = BERTH_TRY(notifying(transaction, channel, payload)).get();
   active.notifications().push_back({std::string(channel), std::string(payload)});
   return {};

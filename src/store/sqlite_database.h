@@ -11,14 +11,12 @@ namespace berth::store {
 
 class SqliteDatabase : public SqlDatabase {
  public:
-  static Result<std::unique_ptr<Database>> open(const Settings& settings,
-                                                metrics::Registry& metrics,
+  static Result<std::unique_ptr<Database>> open(const Settings& settings, metrics::Registry& metrics,
                                                 std::span<const Migration> migrations);
   ~SqliteDatabase() override { stop(); }
 
   Result<void> backup_to(const std::filesystem::path& target) override;
-  Result<void> notify(Transaction& transaction, std::string_view channel,
-                      std::string_view payload) override;
+  Result<void> notify(Transaction& transaction, std::string_view channel, std::string_view payload) override;
   void listen(Listener listener) override { notifier_.listen(std::move(listener)); }
 
  protected:
@@ -26,8 +24,7 @@ class SqliteDatabase : public SqlDatabase {
   Result<void> before_migration(int version) override;
 
  private:
-  SqliteDatabase(const Settings& settings, metrics::Registry& metrics,
-                 std::span<const Migration> migrations);
+  SqliteDatabase(const Settings& settings, metrics::Registry& metrics, std::span<const Migration> migrations);
 
   Notifier notifier_;
 };

@@ -88,8 +88,7 @@ TEST_F(SqliteFaultTest, takes_a_file_from_others) {
 }
 
 TEST_F(SqliteFaultTest, opens_files_of_any_name) {
-  for (const char* name :
-       {"with space.db", "a=b.db", "a=b c d.db", "数据库.db", "q\".db", "semi;colon'.db"}) {
+  for (const char* name : {"with space.db", "a=b.db", "a=b c d.db", "数据库.db", "q\".db", "semi;colon'.db"}) {
     place_.settings().file = place_.folder() / name;
     {
       const auto database = place_.ready();
@@ -111,8 +110,7 @@ TEST_F(SqliteFaultTest, commits_durably_and_in_wal_mode) {
   EXPECT_TRUE(database->write([](Transaction& transaction) -> Result<void> {
     // 2 is FULL.
     EXPECT_EQ(BERTH_TRY(transaction.query("PRAGMA synchronous")).front().integer("synchronous"), 2);
-    EXPECT_EQ(BERTH_TRY(transaction.query("PRAGMA journal_mode")).front().text("journal_mode"),
-              "wal");
+    EXPECT_EQ(BERTH_TRY(transaction.query("PRAGMA journal_mode")).front().text("journal_mode"), "wal");
     return {};
   }));
 }
@@ -162,8 +160,7 @@ class Visitor {
     if (::read(signal_[0], &byte, 1) != 1) ::_exit(1);
     sqlite3* database = nullptr;
     if (sqlite3_open(file.c_str(), &database) != SQLITE_OK) ::_exit(2);
-    if (sqlite3_exec(database, "SELECT count(*) FROM things", nullptr, nullptr, nullptr) !=
-        SQLITE_OK) {
+    if (sqlite3_exec(database, "SELECT count(*) FROM things", nullptr, nullptr, nullptr) != SQLITE_OK) {
       ::_exit(3);
     }
     ::_exit(sqlite3_close(database) == SQLITE_OK ? 0 : 4);
@@ -300,8 +297,7 @@ TEST_F(SqliteFaultTest, fails_every_write_of_a_group_when_the_disk_is_full_and_h
     std::vector<std::jthread> writers;
     for (int writer = 0; writer < 8; ++writer) {
       writers.emplace_back([&, writer] {
-        const auto result =
-            insert(*database, "full " + std::to_string(writer), std::string(300'000, 'x'));
+        const auto result = insert(*database, "full " + std::to_string(writer), std::string(300'000, 'x'));
         if (!result && is_unavailable(result.error(), "disk is full")) ++failed;
       });
     }
@@ -349,8 +345,7 @@ TEST_F(SqliteFaultTest, leaves_nothing_of_a_backup_that_failed) {
 // ---------------------------------------------------------
 
 // What a child that is killed had acknowledged, read from its pipe.
-std::set<std::int64_t> acknowledged_until_killed(Place& place, int round,
-                                                 std::chrono::microseconds after) {
+std::set<std::int64_t> acknowledged_until_killed(Place& place, int round, std::chrono::microseconds after) {
   std::array<int, 2> channel{};
   if (::pipe2(channel.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe");
   const pid_t child = ::fork();
@@ -362,10 +357,8 @@ std::set<std::int64_t> acknowledged_until_killed(Place& place, int round,
         for (std::int64_t index = 0;; ++index) {
           const std::int64_t number = (round * 100 + writer) * std::int64_t{1'000'000} + index;
           const auto done = database->write([&](Transaction& transaction) -> Result<void> {
-            BERTH_CHECK(transaction.insert("INSERT INTO things (number) VALUES (:number)",
-                                           {{"number", number}}));
-            BERTH_CHECK(transaction.insert("INSERT INTO things (number) VALUES (:number)",
-                                           {{"number", -number - 1}}));
+            BERTH_CHECK(transaction.insert("INSERT INTO things (number) VALUES (:number)", {{"number", number}}));
+            BERTH_CHECK(transaction.insert("INSERT INTO things (number) VALUES (:number)", {{"number", -number - 1}}));
             return {};
           });
           if (!done || ::write(channel[1], &number, sizeof number) != sizeof number) ::_exit(3);
@@ -400,8 +393,8 @@ TEST_F(SqliteFaultTest, keeps_every_acknowledged_write_through_kill_9) {
     EXPECT_FALSE(numbers.empty());
     acknowledged.insert(numbers.begin(), numbers.end());
     const auto database = place_.ready();
-    const auto rows = database->read(
-        [](Transaction& transaction) { return transaction.query("SELECT number FROM things"); });
+    const auto rows =
+        database->read([](Transaction& transaction) { return transaction.query("SELECT number FROM things"); });
     ASSERT_TRUE(rows) << rows.error().describe();
     std::set<std::int64_t> found;
     for (const Row& row : *rows) found.insert(row.integer("number"));

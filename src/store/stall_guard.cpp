@@ -41,9 +41,7 @@ void StallGuard::work() {
       changed_.wait(lock);
       continue;
     }
-    const auto soonest = std::ranges::min_element(watched_, {}, [](const auto& entry) {
-                           return entry.second;
-                         })->second;
+    const auto soonest = std::ranges::min_element(watched_, {}, [](const auto& entry) { return entry.second; })->second;
     changed_.wait_until(lock, soonest, [&] { return stopping_; });
     const auto now = std::chrono::steady_clock::now();
     // Under the lock, so that the number cannot meanwhile belong to another connection.

@@ -87,8 +87,7 @@ void Statement::finish() noexcept {
 std::optional<Error> check_storable(const Parameters& parameters) {
   for (const auto& [name, value] : parameters) {
     if (const auto* text = std::get_if<std::string>(&value.scalar())) {
-      if (text->find('\0') != std::string::npos)
-        return unstorable(fmt::format(":{} contains NUL", name));
+      if (text->find('\0') != std::string::npos) return unstorable(fmt::format(":{} contains NUL", name));
       if (!is_utf8(*text)) return unstorable(fmt::format(":{} is not UTF-8", name));
     } else if (const auto* real = std::get_if<double>(&value.scalar())) {
       if (!std::isfinite(*real)) return unstorable(fmt::format(":{} is not finite", name));

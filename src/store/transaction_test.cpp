@@ -15,15 +15,14 @@ class TransactionTest : public BothEngines {
   auto round_trip(const char* column, Value value, Read read) {
     const std::int64_t id = add("round trip " + std::to_string(++trips_));
     auto result = database().write([&](Transaction& transaction) -> Result<std::int64_t> {
-      return transaction.execute(
-          std::string("UPDATE things SET ") + column + " = :value WHERE id = :id",
-          {{"value", value}, {"id", id}});
+      return transaction.execute(std::string("UPDATE things SET ") + column + " = :value WHERE id = :id",
+                                 {{"value", value}, {"id", id}});
     });
     if (!result) throw std::runtime_error(result.error().describe());
     using Outcome = decltype(read(std::declval<const Row&>()));
     auto outcome = database().read([&](Transaction& transaction) -> Result<Outcome> {
-      auto rows = BERTH_TRY(transaction.query(
-          std::string("SELECT ") + column + " FROM things WHERE id = :id", {{"id", id}}));
+      auto rows =
+          BERTH_TRY(transaction.query(std::string("SELECT ") + column + " FROM things WHERE id = :id", {{"id", id}}));
       return read(rows.front());
     });
     if (!outcome) throw std::runtime_error(outcome.error().describe());
@@ -36,8 +35,7 @@ class TransactionTest : public BothEngines {
     return round_trip("ratio", value, [](const Row& row) { return row.real("ratio"); });
   }
   std::optional<std::string> text_back(Value value) {
-    return round_trip("note", std::move(value),
-                      [](const Row& row) { return row.optional_text("note"); });
+    return round_trip("note", std::move(value), [](const Row& row) { return row.optional_text("note"); });
   }
   // The one value of a query without parameters.
   Result<std::int64_t> number_of(std::string_view sql) {
@@ -46,20 +44,19 @@ class TransactionTest : public BothEngines {
     });
   }
   Result<std::int64_t> execute(std::string_view sql, const Parameters& parameters = {}) {
-    return database().write(
-        [&](Transaction& transaction) { return transaction.execute(sql, parameters); });
+    return database().write([&](Transaction& transaction) { return transaction.execute(sql, parameters); });
   }
 
   int trips_ = 0;
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, TransactionTest,
-                         ::testing::Values(Dialect::sqlite, Dialect::postgresql), engine_name);
+INSTANTIATE_TEST_SUITE_P(Engines, TransactionTest, ::testing::Values(Dialect::sqlite, Dialect::postgresql),
+                         engine_name);
 
 TEST_P(TransactionTest, keeps_integers_of_64_bits) {
   for (const std::int64_t value :
-       {std::numeric_limits<std::int64_t>::min(), std::int64_t{-4294967297}, std::int64_t{-1},
-        std::int64_t{0}, std::int64_t{2147483648}, std::numeric_limits<std::int64_t>::max()}) {
+       {std::numeric_limits<std::int64_t>::min(), std::int64_t{-4294967297}, std::int64_t{-1}, std::int64_t{0},
+        std::int64_t{2147483648}, std::numeric_limits<std::int64_t>::max()}) {
     EXPECT_EQ(integer_back(value), value);
   }
 }
@@ -73,16 +70,14 @@ TEST_P(TransactionTest, keeps_reals_to_the_last_bit) {
 
 TEST_P(TransactionTest, keeps_text_as_it_is) {
   for (const std::string text :
-       {"plain", "容器 ✓ 𝄞 é", "it's \"quoted\" `so`; -- :name $1 ? %s \\ \\n", "\t\n\r ", " ",
-        "NULL"}) {
+       {"plain", "容器 ✓ 𝄞 é", "it's \"quoted\" `so`; -- :name $1 ? %s \\ \\n", "\t\n\r ", " ", "NULL"}) {
     EXPECT_EQ(text_back(text), text);
   }
 }
 
 TEST_P(TransactionTest, keeps_a_text_of_a_mebibyte) {
   std::string text(1 << 20, 'x');
-  for (std::size_t index = 0; index < text.size(); index += 97)
-    text[index] = static_cast<char>('a' + index % 26);
+  for (std::size_t index = 0; index < text.size(); index += 97) text[index] = static_cast<char>('a' + index % 26);
   EXPECT_EQ(text_back(text), text);
 }
 
@@ -92,9 +87,8 @@ TEST_P(TransactionTest, tells_an_empty_text_from_null) {
 }
 
 TEST_P(TransactionTest, refuses_what_one_engine_could_not_keep) {
-  for (const Value& value :
-       {Value(std::string("a\0b", 3)), Value("\xff\xfe"), Value("\xed\xa0\x80"),
-        Value(std::nan("")), Value(std::numeric_limits<double>::infinity())}) {
+  for (const Value& value : {Value(std::string("a\0b", 3)), Value("\xff\xfe"), Value("\xed\xa0\x80"),
+                             Value(std::nan("")), Value(std::numeric_limits<double>::infinity())}) {
     const auto refused = execute("INSERT INTO things (note) VALUES (:value)", {{"value", value}});
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code(), ErrorCode::invalid_argument);
@@ -106,12 +100,9 @@ TEST_P(TransactionTest, yields_integers_for_expressions) {
   add("a", std::numeric_limits<std::int64_t>::max() - 5);
   add("b", 5);
   EXPECT_EQ(number_of("SELECT count(*) AS n FROM things"), 2);
-  EXPECT_EQ(number_of("SELECT sum(number) AS n FROM things"),
-            std::numeric_limits<std::int64_t>::max());
-  EXPECT_EQ(number_of("SELECT max(number) + 1 AS n FROM things"),
-            std::numeric_limits<std::int64_t>::max() - 4);
-  EXPECT_EQ(number_of("SELECT CASE WHEN number > 5 THEN 1 ELSE 0 END AS n FROM things ORDER BY id"),
-            1);
+  EXPECT_EQ(number_of("SELECT sum(number) AS n FROM things"), std::numeric_limits<std::int64_t>::max());
+  EXPECT_EQ(number_of("SELECT max(number) + 1 AS n FROM things"), std::numeric_limits<std::int64_t>::max() - 4);
+  EXPECT_EQ(number_of("SELECT CASE WHEN number > 5 THEN 1 ELSE 0 END AS n FROM things ORDER BY id"), 1);
 }
 
 TEST_P(TransactionTest, reads_each_row_by_its_own_kind_of_value) {
@@ -130,15 +121,13 @@ TEST_P(TransactionTest, reads_each_row_by_its_own_kind_of_value) {
 TEST_P(TransactionTest, yields_all_rows_in_order) {
   ASSERT_TRUE(database().write([](Transaction& transaction) -> Result<void> {
     for (int index = 0; index < 2500; ++index) {
-      BERTH_CHECK(
-          transaction.insert("INSERT INTO things (number) VALUES (:number)", {{"number", index}}));
+      BERTH_CHECK(transaction.insert("INSERT INTO things (number) VALUES (:number)", {{"number", index}}));
     }
     return {};
   }));
   const auto right = database().read([](Transaction& transaction) -> Result<bool> {
     std::int64_t expected = 0;
-    for (const Row& row :
-         BERTH_TRY(transaction.query("SELECT number FROM things ORDER BY number"))) {
+    for (const Row& row : BERTH_TRY(transaction.query("SELECT number FROM things ORDER BY number"))) {
       if (row.integer("number") != expected++) return false;
     }
     return expected == 2500;
@@ -182,10 +171,8 @@ TEST_P(TransactionTest, counts_the_rows_that_a_statement_changed) {
 TEST_P(TransactionTest, binds_a_name_wherever_it_stands) {
   add("same");
   const auto found = database().read([](Transaction& transaction) -> Result<std::int64_t> {
-    return BERTH_TRY(
-               transaction.query(
-                   "SELECT count(*) AS n FROM things WHERE name = :a AND (name = :a OR note = :b)",
-                   {{"b", "x"}, {"a", "same"}}))
+    return BERTH_TRY(transaction.query("SELECT count(*) AS n FROM things WHERE name = :a AND (name = :a OR note = :b)",
+                                       {{"b", "x"}, {"a", "same"}}))
         .front()
         .integer("n");
   });
@@ -197,8 +184,7 @@ TEST_P(TransactionTest, treats_parameters_that_do_not_fit_the_text_as_a_bug) {
   add("before");
   EXPECT_THROW(static_cast<void>(execute(kSql, {{"name", "x"}})), std::logic_error);
   EXPECT_THROW(static_cast<void>(execute(kSql, {{"name", "x"}, {"nota", "y"}})), std::logic_error);
-  EXPECT_THROW(static_cast<void>(execute(kSql, {{"name", "x"}, {"note", "y"}, {"more", "z"}})),
-               std::logic_error);
+  EXPECT_THROW(static_cast<void>(execute(kSql, {{"name", "x"}, {"note", "y"}, {"more", "z"}})), std::logic_error);
   EXPECT_EQ(execute(kSql, {{"name", "x"}, {"note", "y"}}), 1);
 }
 
@@ -229,8 +215,7 @@ TEST_P(TransactionTest, names_other_broken_constraints) {
   const std::int64_t id = add("thing");
   const auto refused = [&](std::string_view sql, const Parameters& parameters) {
     const auto result = execute(sql, parameters);
-    return !result && result.error().code() == ErrorCode::conflict &&
-           result.error().reason() == "store.constraint";
+    return !result && result.error().code() == ErrorCode::conflict && result.error().reason() == "store.constraint";
   };
   constexpr auto kSql = "INSERT INTO parts (thing_id, amount) VALUES (:thing, :amount)";
   EXPECT_TRUE(refused(kSql, {{"thing", id + 1000}, {"amount", 1}}));
@@ -249,10 +234,8 @@ TEST_P(TransactionTest, keeps_bound_values_out_of_its_errors) {
   const auto refused = execute("INSERT INTO things (name, note) VALUES (:name, :note)",
                                {{"name", "hunter2-secret"}, {"note", "sealed-value"}});
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().describe().find("hunter2"), std::string::npos)
-      << refused.error().describe();
-  EXPECT_EQ(refused.error().describe().find("sealed"), std::string::npos)
-      << refused.error().describe();
+  EXPECT_EQ(refused.error().describe().find("hunter2"), std::string::npos) << refused.error().describe();
+  EXPECT_EQ(refused.error().describe().find("sealed"), std::string::npos) << refused.error().describe();
 }
 
 TEST_P(TransactionTest, leaves_no_trace_of_a_write_that_returns_an_error) {
@@ -271,9 +254,9 @@ TEST_P(TransactionTest, hands_an_exception_to_the_caller_and_goes_on) {
                  throw std::out_of_range("a bug");
                })),
                std::out_of_range);
-  EXPECT_THROW(static_cast<void>(database().read(
-                   [](Transaction&) -> Result<void> { throw std::out_of_range("a bug"); })),
-               std::out_of_range);
+  EXPECT_THROW(
+      static_cast<void>(database().read([](Transaction&) -> Result<void> { throw std::out_of_range("a bug"); })),
+      std::out_of_range);
   EXPECT_EQ(count(), 0);
   add("afterwards");
   EXPECT_EQ(count(), 1);
@@ -297,9 +280,7 @@ TEST_P(TransactionTest, is_lost_once_a_statement_has_failed) {
 TEST_P(TransactionTest, goes_on_after_a_duplicate_that_was_provided_for) {
   add("taken");
   EXPECT_TRUE(database().write([](Transaction& transaction) -> Result<void> {
-    EXPECT_EQ(BERTH_TRY(transaction.execute(
-                  "INSERT INTO things (name) VALUES ('taken') ON CONFLICT DO NOTHING")),
-              0);
+    EXPECT_EQ(BERTH_TRY(transaction.execute("INSERT INTO things (name) VALUES ('taken') ON CONFLICT DO NOTHING")), 0);
     BERTH_CHECK(transaction.insert("INSERT INTO things (name) VALUES ('other')"));
     return {};
   }));
@@ -308,15 +289,12 @@ TEST_P(TransactionTest, goes_on_after_a_duplicate_that_was_provided_for) {
 
 TEST_P(TransactionTest, refuses_to_be_nested) {
   const auto nothing = [](Transaction&) -> Result<void> { return {}; };
-  EXPECT_THROW(
-      static_cast<void>(database().write([&](Transaction&) { return database().write(nothing); })),
-      std::logic_error);
-  EXPECT_THROW(
-      static_cast<void>(database().write([&](Transaction&) { return database().read(nothing); })),
-      std::logic_error);
-  EXPECT_THROW(
-      static_cast<void>(database().read([&](Transaction&) { return database().write(nothing); })),
-      std::logic_error);
+  EXPECT_THROW(static_cast<void>(database().write([&](Transaction&) { return database().write(nothing); })),
+               std::logic_error);
+  EXPECT_THROW(static_cast<void>(database().write([&](Transaction&) { return database().read(nothing); })),
+               std::logic_error);
+  EXPECT_THROW(static_cast<void>(database().read([&](Transaction&) { return database().write(nothing); })),
+               std::logic_error);
   EXPECT_TRUE(database().write(nothing));
 }
 
@@ -324,15 +302,13 @@ TEST_P(TransactionTest, may_use_another_store_inside) {
   Place other_place(Dialect::sqlite);
   const auto other = other_place.ready();
   EXPECT_TRUE(database().write([&](Transaction&) {
-    return other->write(
-        [](Transaction& inner) { return inner.insert("INSERT INTO things (name) VALUES ('x')"); });
+    return other->write([](Transaction& inner) { return inner.insert("INSERT INTO things (name) VALUES ('x')"); });
   }));
 }
 
 TEST_P(TransactionTest, refuses_to_write_while_reading) {
-  const auto refused = database().read([](Transaction& transaction) {
-    return transaction.execute("INSERT INTO things (name) VALUES ('x')");
-  });
+  const auto refused = database().read(
+      [](Transaction& transaction) { return transaction.execute("INSERT INTO things (name) VALUES ('x')"); });
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), ErrorCode::internal);
   EXPECT_EQ(count(), 0);

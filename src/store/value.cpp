@@ -28,8 +28,7 @@ std::string_view kind_of(const Scalar& scalar) {
 }
 
 [[noreturn]] void refuse(std::string_view column, const Scalar& found, std::string_view wanted) {
-  throw std::logic_error(
-      fmt::format("column \"{}\" holds {}, not {}", column, kind_of(found), wanted));
+  throw std::logic_error(fmt::format("column \"{}\" holds {}, not {}", column, kind_of(found), wanted));
 }
 
 template <class Number>
@@ -55,8 +54,7 @@ std::optional<double> as_real(const Scalar& scalar) {
   if (const auto* real = std::get_if<double>(&scalar)) return *real;
   if (const auto* text = std::get_if<std::string>(&scalar)) return parse<double>(*text);
   if (const auto* integer = std::get_if<std::int64_t>(&scalar)) {
-    if (*integer >= -kExactInDouble && *integer <= kExactInDouble)
-      return static_cast<double>(*integer);
+    if (*integer >= -kExactInDouble && *integer <= kExactInDouble) return static_cast<double>(*integer);
   }
   return std::nullopt;
 }

@@ -51,8 +51,7 @@ using Parameters = std::vector<std::pair<std::string, Value>>;
 /// where nothing is lost (an integer from its text), else it is a bug and throws std::logic_error.
 class Row {
  public:
-  Row(std::vector<std::string> const* names, std::vector<Scalar> values)
-      : names_(names), values_(std::move(values)) {}
+  Row(std::vector<std::string> const* names, std::vector<Scalar> values) : names_(names), values_(std::move(values)) {}
 
   std::int64_t integer(std::string_view column) const;
   double real(std::string_view column) const;

@@ -20,7 +20,9 @@ std::string read_text(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-std::uint64_t rounded(std::uint64_t bytes, std::uint64_t unit) { return (bytes + unit / 2) / unit; }
+std::uint64_t rounded(std::uint64_t bytes, std::uint64_t unit) {
+  return (bytes + unit / 2) / unit;
+}
 
 double seconds_between(Instant from, Instant to) {
   return std::chrono::duration<double>(to - from).count();
@@ -55,7 +57,9 @@ HostMonitor::HostMonitor(Settings settings, metrics::Registry& metrics, const Cl
   sample();
 }
 
-HostMonitor::~HostMonitor() { stop(); }
+HostMonitor::~HostMonitor() {
+  stop();
+}
 
 void HostMonitor::start() {
   if (thread_.joinable()) return;
@@ -119,8 +123,7 @@ void HostMonitor::read_memory(HostSnapshot& snapshot) const {
   const auto used = reading->total_bytes - reading->available_bytes;
   snapshot.memory_total = rounded(reading->total_bytes, kMebibyte);
   snapshot.memory_used = rounded(used, kMebibyte);
-  snapshot.memory_percent =
-      one_decimal(100.0 * static_cast<double>(used) / static_cast<double>(reading->total_bytes));
+  snapshot.memory_percent = one_decimal(100.0 * static_cast<double>(used) / static_cast<double>(reading->total_bytes));
   gauges_->memory_total.set(static_cast<double>(reading->total_bytes));
   gauges_->memory_used.set(static_cast<double>(used));
 }

@@ -18,9 +18,9 @@ namespace berth::telemetry {
 /// The machine that Berth runs on, at one moment. Immutable. Percentages have one decimal.
 struct HostSnapshot {
   std::uint32_t cpu_cores = 1;
-  double cpu_percent = 0;            ///< 0 to 100 of all cores together, over the last interval
-  std::uint64_t memory_total = 0;    ///< MiB
-  std::uint64_t memory_used = 0;     ///< MiB; total without what is available
+  double cpu_percent = 0;          ///< 0 to 100 of all cores together, over the last interval
+  std::uint64_t memory_total = 0;  ///< MiB
+  std::uint64_t memory_used = 0;   ///< MiB; total without what is available
   double memory_percent = 0;
   std::uint64_t disk_total = 0;      ///< GiB, of the file system that holds the configured path
   std::uint64_t disk_used = 0;       ///< GiB
@@ -38,7 +38,7 @@ class HostMonitor {
   struct Settings {
     std::filesystem::path disk_path = "/";
     std::chrono::milliseconds interval{1000};
-    std::filesystem::path proc = "/proc";          ///< replaced by tests
+    std::filesystem::path proc = "/proc";  ///< replaced by tests
     std::filesystem::path interfaces = "/sys/class/net";
   };
 
@@ -77,9 +77,9 @@ class HostMonitor {
   const Clock& clock_;
   std::unique_ptr<Gauges> gauges_;
 
-  std::mutex sampling_;             // one sample at a time; guards last_
+  std::mutex sampling_;  // one sample at a time; guards last_
   std::optional<Totals> last_;
-  mutable std::mutex published_;    // held for a pointer's copy only
+  mutable std::mutex published_;  // held for a pointer's copy only
   HostSnapshotPointer snapshot_;
 
   std::mutex stopping_mutex_;

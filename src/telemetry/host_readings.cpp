@@ -124,6 +124,8 @@ double growth_rate(std::uint64_t before, std::uint64_t after, double seconds) {
   return static_cast<double>(after - before) / seconds;
 }
 
-double one_decimal(double value) { return std::round(value * 10) / 10; }
+double one_decimal(double value) {
+  return std::round(value * 10) / 10;
+}
 
 }  // namespace berth::telemetry

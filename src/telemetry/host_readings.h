@@ -10,7 +10,7 @@ namespace berth::telemetry {
 
 /// Processor time since boot, over all cores, in clock ticks.
 struct CpuReading {
-  std::uint32_t cores = 0;   ///< that are online
+  std::uint32_t cores = 0;  ///< that are online
   std::uint64_t busy = 0;
   std::uint64_t total = 0;
 };

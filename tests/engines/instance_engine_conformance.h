@@ -146,9 +146,8 @@ TEST_P(InstanceEngineConformance, RefusesNamesThatAreNone) {
 
 TEST_P(InstanceEngineConformance, IsNotLedAstrayByOddNames) {
   const std::string name = make(false);
-  for (const std::string& odd :
-       {std::string(), "x/../" + name, name + "/state", name + "?recursion=1", name + "#", "%2e%2e/" + name,
-        "../instances/" + name, std::string("实例")}) {
+  for (const std::string& odd : {std::string(), "x/../" + name, name + "/state", name + "?recursion=1", name + "#",
+                                 "%2e%2e/" + name, "../instances/" + name, std::string("实例")}) {
     const auto found = engine().get(odd, deadline());
     ASSERT_FALSE(found) << odd;
     EXPECT_TRUE(found.error().code() == ErrorCode::not_found || found.error().code() == ErrorCode::invalid_argument)
@@ -245,8 +244,7 @@ TEST_P(InstanceEngineConformance, RestartsARunningOne) {
 
 TEST_P(InstanceEngineConformance, RefusesToRestartAStoppedOne) {
   const std::string name = make(false);
-  expect_error(engine().restart(name, std::chrono::seconds(0), {}, deadline()), ErrorCode::conflict,
-               "instance.state");
+  expect_error(engine().restart(name, std::chrono::seconds(0), {}, deadline()), ErrorCode::conflict, "instance.state");
 }
 
 TEST_P(InstanceEngineConformance, SaysNotFoundForEveryCallAboutNobody) {
@@ -258,9 +256,9 @@ TEST_P(InstanceEngineConformance, SaysNotFoundForEveryCallAboutNobody) {
   expect_error(engine().restart(name, std::chrono::seconds(0), {}, deadline()), ErrorCode::not_found,
                "instance.not_found");
   expect_error(engine().rename(name, fresh_name(), deadline()), ErrorCode::not_found, "instance.not_found");
-  expect_error(engine().update(name, {.description = "x", .cpus = {}, .memory_bytes = {}, .disk_bytes = {}},
-                               deadline()),
-               ErrorCode::not_found, "instance.not_found");
+  expect_error(
+      engine().update(name, {.description = "x", .cpus = {}, .memory_bytes = {}, .disk_bytes = {}}, deadline()),
+      ErrorCode::not_found, "instance.not_found");
 }
 
 TEST_P(InstanceEngineConformance, HonoursADeadlineThatHasPassed) {
@@ -422,8 +420,8 @@ TEST_P(InstanceEngineConformance, MakesListsRestoresAndRemovesSnapshots) {
   const std::optional<std::uint64_t> later = 96ULL << 20U;
   ASSERT_NE(instance->limits.memory_bytes, later);
   const auto earlier = instance->limits.memory_bytes;
-  ASSERT_TRUE(engine().update(name, {.description = {}, .cpus = {}, .memory_bytes = later, .disk_bytes = {}},
-                              deadline()));
+  ASSERT_TRUE(
+      engine().update(name, {.description = {}, .cpus = {}, .memory_bytes = later, .disk_bytes = {}}, deadline()));
   ASSERT_TRUE(snapshots->restore_snapshot(name, "first", {}, deadline()));
   instance = engine().get(name, deadline());
   ASSERT_TRUE(instance);
@@ -444,10 +442,8 @@ TEST_P(InstanceEngineConformance, SaysWhatIsWrongWithASnapshot) {
   ASSERT_TRUE(snapshots->create_snapshot(name, "one", false, {}, deadline()));
   expect_error(snapshots->create_snapshot(name, "one", false, {}, deadline()), ErrorCode::already_exists,
                "snapshot.exists");
-  expect_error(snapshots->restore_snapshot(name, "none", {}, deadline()), ErrorCode::not_found,
-               "snapshot.not_found");
-  expect_error(snapshots->remove_snapshot(name, "none", {}, deadline()), ErrorCode::not_found,
-               "snapshot.not_found");
+  expect_error(snapshots->restore_snapshot(name, "none", {}, deadline()), ErrorCode::not_found, "snapshot.not_found");
+  expect_error(snapshots->remove_snapshot(name, "none", {}, deadline()), ErrorCode::not_found, "snapshot.not_found");
   expect_error(snapshots->list_snapshots(nobody, deadline()), ErrorCode::not_found, "instance.not_found");
   expect_error(snapshots->create_snapshot(nobody, "one", false, {}, deadline()), ErrorCode::not_found,
                "instance.not_found");
@@ -496,8 +492,12 @@ TEST_P(InstanceEngineConformance, RunsACommandWithItsArgumentsAsTheyAre) {
   auto* terminals = engine().terminals();
   if (terminals == nullptr) GTEST_SKIP() << "no terminals";
   const std::string name = make(true);
-  const auto run = terminals->run(name, {.command = {"echo", "a  b", "$HOME;`x`", "实例"}, .environment = {},
-                                         .working_directory = "", .user_id = {}, .size = {}},
+  const auto run = terminals->run(name,
+                                  {.command = {"echo", "a  b", "$HOME;`x`", "实例"},
+                                   .environment = {},
+                                   .working_directory = "",
+                                   .user_id = {},
+                                   .size = {}},
                                   deadline());
   ASSERT_TRUE(run) << run.error().describe();
   EXPECT_EQ(run->exit_code, 0);
@@ -690,8 +690,8 @@ TEST_P(InstanceEngineConformance, ServesManyCallersAtOnce) {
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&, i] {
       for (int round = 0; round < 5; ++round) {
-        const bool answered = i % 2 == 0 ? engine().get(name, deadline()).has_value()
-                                         : engine().list(deadline()).has_value();
+        const bool answered =
+            i % 2 == 0 ? engine().get(name, deadline()).has_value() : engine().list(deadline()).has_value();
         EXPECT_TRUE(answered);
       }
     });

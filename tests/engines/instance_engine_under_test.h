@@ -21,10 +21,10 @@ namespace berth::testing {
 
 /// An engine, and hands that change it behind the driver's back.
 struct EngineUnderTest {
-  std::shared_ptr<void> owner;                ///< keeps what `engine` needs
+  std::shared_ptr<void> owner;  ///< keeps what `engine` needs
   compute::InstanceEngine* engine = nullptr;
-  std::string image;                          ///< alias of a small image that has sh, echo, env, pwd and seq
-  std::chrono::milliseconds limit{60'000};    ///< for any one call
+  std::string image;                        ///< alias of a small image that has sh, echo, env, pwd and seq
+  std::chrono::milliseconds limit{60'000};  ///< for any one call
   std::chrono::milliseconds event_limit{5'000};
   std::function<void(std::string)> start_outside;
   std::function<void(std::string)> stop_outside;    ///< by force

@@ -21,7 +21,9 @@ using drivers::lxd::Settings;
 using drivers::lxd::unix_endpoint;
 using std::chrono::seconds;
 
-Deadline soon() { return Deadline::after(seconds(60)); }
+Deadline soon() {
+  return Deadline::after(seconds(60));
+}
 
 /// What LXD alone has, beside what the conformance suite asks of every engine.
 class LxdEngineTest : public ::testing::Test {
@@ -420,8 +422,8 @@ TEST_F(LxdEngineTest, ServesSomeoneElseOverHttpsWithACertificate) {
     ASSERT_TRUE(remote.stop(name, seconds(5), {}, soon()));
     EXPECT_TRUE(events.wait([&](const auto& event) { return event.instance == name; }, seconds(5)));
   }
-  for (const auto& refused : {endpoint(stranger, server_certificate), endpoint(client, client.certificate()),
-                              endpoint(client, "")}) {
+  for (const auto& refused :
+       {endpoint(stranger, server_certificate), endpoint(client, client.certificate()), endpoint(client, "")}) {
     LxdEngine remote(Settings{.endpoint = refused});
     const auto info = remote.info(soon());
     ASSERT_FALSE(info);

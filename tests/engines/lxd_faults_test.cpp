@@ -21,7 +21,9 @@ using drivers::lxd::unix_endpoint;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-Deadline soon() { return Deadline::after(seconds(60)); }
+Deadline soon() {
+  return Deadline::after(seconds(60));
+}
 
 template <class Call>
 milliseconds time_of(Call call) {
@@ -125,7 +127,13 @@ TEST_F(LxdFaultsTest, EndsEveryCallAtItsDeadlineWhileLxdHangs) {
       [&] { return std::string(engine_.start(name, {}, in_half_a_second()).error().reason()); },
       [&] { return std::string(engine_.stop(name, seconds(5), {}, in_half_a_second()).error().reason()); },
       [&] { return std::string(engine_.remove(name, {}, in_half_a_second()).error().reason()); },
-      [&] { return std::string(engine_.update(name, {.description = "x", .cpus = {}, .memory_bytes = {}, .disk_bytes = {}}, in_half_a_second()).error().reason()); },
+      [&] {
+        return std::string(engine_
+                               .update(name, {.description = "x", .cpus = {}, .memory_bytes = {}, .disk_bytes = {}},
+                                       in_half_a_second())
+                               .error()
+                               .reason());
+      },
       [&] { return std::string(engine_.snapshots()->list_snapshots(name, in_half_a_second()).error().reason()); },
       [&] { return std::string(engine_.images()->list_images(in_half_a_second()).error().reason()); },
       [&] { return std::string(engine_.terminals()->run(name, request, in_half_a_second()).error().reason()); },

@@ -118,8 +118,12 @@ void LxdServer::start() {
   }
 }
 
-void LxdServer::pause() const { stop_process(pid_); }
-void LxdServer::resume() const { ::kill(pid_, SIGCONT); }
+void LxdServer::pause() const {
+  stop_process(pid_);
+}
+void LxdServer::resume() const {
+  ::kill(pid_, SIGCONT);
+}
 
 void LxdServer::kill() {
   ::kill(pid_, SIGKILL);
@@ -127,7 +131,9 @@ void LxdServer::kill() {
   pid_ = -1;
 }
 
-std::string LxdServer::log() const { return read_file(path("lxd.log")); }
+std::string LxdServer::log() const {
+  return read_file(path("lxd.log"));
+}
 
 std::string LxdServer::lxc(const std::vector<std::string>& arguments) const {
   std::vector<std::string> all{find_program("lxc", "lxd-client")};

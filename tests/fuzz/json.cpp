@@ -1,6 +1,5 @@
 // Request bodies: decoding into a described struct with rules, and the read-only view.
 #include <boost/describe/class.hpp>
-
 #include <cstdlib>
 #include <map>
 #include <optional>

@@ -8,8 +8,7 @@ namespace berth::testing {
 /// Asks `holds` until it says true or `timeout` is over; returns its last answer. For conditions
 /// that another thread or process brings about; the wait ends as soon as the condition holds.
 template <class Predicate>
-[[nodiscard]] bool eventually(Predicate holds,
-                              std::chrono::milliseconds timeout = std::chrono::seconds(10)) {
+[[nodiscard]] bool eventually(Predicate holds, std::chrono::milliseconds timeout = std::chrono::seconds(10)) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   auto pause = std::chrono::microseconds(200);
   while (!holds()) {

@@ -110,8 +110,8 @@ class PostgresqlServer {
 
  private:
   PostgresqlServer() : folder_(make_folder()), binaries_(find_binaries()) {
-    run({binary("initdb"), "-D", folder_ + "/data", "-U", "berth", "-A", "trust", "-E", "UTF8",
-         "--locale=C", "--no-sync", "--no-instructions"});
+    run({binary("initdb"), "-D", folder_ + "/data", "-U", "berth", "-A", "trust", "-E", "UTF8", "--locale=C",
+         "--no-sync", "--no-instructions"});
     start();
   }
 
@@ -120,8 +120,7 @@ class PostgresqlServer {
     if (::geteuid() != 0) return nullptr;
     const passwd* user = ::getpwnam("postgres");
     if (user == nullptr) user = ::getpwnam("nobody");
-    if (user == nullptr)
-      throw std::runtime_error("run as root, there is no user to run PostgreSQL as");
+    if (user == nullptr) throw std::runtime_error("run as root, there is no user to run PostgreSQL as");
     return user;
   }
 
@@ -130,16 +129,14 @@ class PostgresqlServer {
     char name[] = "/tmp/berth-pg-XXXXXX";
     if (::mkdtemp(name) == nullptr) throw std::runtime_error("cannot make a temporary folder");
     if (const passwd* user = unprivileged(); user != nullptr) {
-      if (::chown(name, user->pw_uid, user->pw_gid) != 0)
-        throw std::runtime_error("cannot chown the folder");
+      if (::chown(name, user->pw_uid, user->pw_gid) != 0) throw std::runtime_error("cannot chown the folder");
     }
     return name;
   }
 
   static std::filesystem::path find_binaries() {
     std::vector<std::filesystem::path> candidates;
-    if (const char* given = std::getenv("BERTH_POSTGRESQL_BIN"); given != nullptr)
-      candidates.emplace_back(given);
+    if (const char* given = std::getenv("BERTH_POSTGRESQL_BIN"); given != nullptr) candidates.emplace_back(given);
     std::error_code ignored;
     std::vector<std::filesystem::path> versions;
     for (const auto& entry : std::filesystem::directory_iterator("/usr/lib/postgresql", ignored)) {
@@ -167,8 +164,8 @@ class PostgresqlServer {
     const pid_t parent = ::getpid();
     const pid_t pid = ::fork();
     if (pid != 0) return pid;
-    if (user != nullptr && (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 ||
-                            ::setuid(user->pw_uid) != 0)) {
+    if (user != nullptr &&
+        (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)) {
       ::_exit(126);
     }
     // After setuid, which clears it.

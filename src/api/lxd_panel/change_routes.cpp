@@ -64,8 +64,8 @@ Result<Reply<ActionResult<CreateData>>> LxdPanel::create_instance(const Call& ca
   compute::NewInstance wish;
   wish.name = request.name;
   wish.image = request.image;
-  wish.type = request.type == "virtual-machine" ? compute::InstanceType::virtual_machine
-                                                : compute::InstanceType::container;
+  wish.type =
+      request.type == "virtual-machine" ? compute::InstanceType::virtual_machine : compute::InstanceType::container;
   wish.description = BERTH_TRY(description_of(request));
   wish.limits = {request.cpu, mebibytes(request.memory), mebibytes(request.disk)};
   wish.start = request.start;
@@ -77,7 +77,8 @@ Result<Reply<ActionResult<CreateData>>> LxdPanel::create_instance(const Call& ca
   const auto ended = ticket->wait(Deadline::after(wait));
   if (!ended) {
     reply.status = 202;
-    const Text going{fmt::format("实例 {} 正在创建", request.name), fmt::format("Instance {} is being created", request.name)};
+    const Text going{fmt::format("实例 {} 正在创建", request.name),
+                     fmt::format("Instance {} is being created", request.name)};
     reply.body.message = going.in(call.language);
     return reply;
   }
@@ -93,14 +94,22 @@ Result<Reply<ActionResult<CreateData>>> LxdPanel::create_instance(const Call& ca
 
 void LxdPanel::add_change_routes() {
   contract_->add<Nothing, WaitQuery, CreateRequest>(
-      {Method::post, "/api/instances", identity::permissions::kInstancesCreate, {"从镜像创建实例", "Create from an image"},
-       "changes", &parts_.changes},
+      {Method::post,
+       "/api/instances",
+       identity::permissions::kInstancesCreate,
+       {"从镜像创建实例", "Create from an image"},
+       "changes",
+       &parts_.changes},
       [this](const Call& call, Nothing, WaitQuery query, CreateRequest body) {
         return create_instance(call, body, std::chrono::seconds(query.wait));
       });
   contract_->add<InstancePath, Nothing, ChangeRequest>(
-      {Method::patch, "/api/instances/{name}", identity::permissions::kInstancesUpdate,
-       {"修改描述与资源限制", "Change the description and the limits"}, "changes", &parts_.changes},
+      {Method::patch,
+       "/api/instances/{name}",
+       identity::permissions::kInstancesUpdate,
+       {"修改描述与资源限制", "Change the description and the limits"},
+       "changes",
+       &parts_.changes},
       [this](const Call& call, InstancePath path, Nothing, ChangeRequest body) -> Result<ActionResult<InstanceDetail>> {
         const compute::Viewer viewer = viewer_of(call);
         compute::InstanceChange change;
@@ -111,13 +120,16 @@ void LxdPanel::add_change_routes() {
         BERTH_CHECK(parts_.instances.update(viewer, path.name, change));
         const auto instance = BERTH_TRY(parts_.instances.find(viewer, path.name));
         const Text done{fmt::format("实例 {} 修改成功", path.name), fmt::format("Instance {} changed", path.name)};
-        return ActionResult<InstanceDetail>{
-            true, done.in(call.language),
-            detail_of(*instance, totals_of(*parts_.host.snapshot()), secrets_of(call))};
+        return ActionResult<InstanceDetail>{true, done.in(call.language),
+                                            detail_of(*instance, totals_of(*parts_.host.snapshot()), secrets_of(call))};
       });
   contract_->add<InstancePath, Nothing, RenameRequest>(
-      {Method::post, "/api/instances/{name}/rename", identity::permissions::kInstancesUpdate,
-       {"重命名（需先停止）", "Rename (a stopped one)"}, "changes", &parts_.changes},
+      {Method::post,
+       "/api/instances/{name}/rename",
+       identity::permissions::kInstancesUpdate,
+       {"重命名（需先停止）", "Rename (a stopped one)"},
+       "changes",
+       &parts_.changes},
       [this](const Call& call, InstancePath path, Nothing, RenameRequest body) -> Result<PlainResult> {
         BERTH_CHECK(parts_.instances.rename(viewer_of(call), path.name, body.new_name));
         const Text done{fmt::format("实例 {} 已重命名为 {}", path.name, body.new_name),

@@ -10,7 +10,9 @@ namespace {
 constexpr std::uint64_t kMiB = 1ULL << 20U;
 constexpr std::uint64_t kGiB = 1ULL << 30U;
 
-double one_decimal(double value) { return std::round(value * 10) / 10; }
+double one_decimal(double value) {
+  return std::round(value * 10) / 10;
+}
 
 }  // namespace
 
@@ -43,8 +45,8 @@ InstanceDetail detail_of(const compute::Instance& instance, const HostTotals& ho
 
 MonitoredInstance monitored_of(const compute::Instance& instance, const HostTotals& host) {
   const compute::InstanceAccess access = compute::parse_description(instance.description);
-  return {instance.name,   instance.engine_status, instance.ipv4,
-          usage_of(instance, host), access.ssh_port, access.nat_ports};
+  return {instance.name,   instance.engine_status, instance.ipv4, usage_of(instance, host),
+          access.ssh_port, access.nat_ports};
 }
 
 HostInfo host_info_of(const telemetry::HostSnapshot& host) {
@@ -52,7 +54,9 @@ HostInfo host_info_of(const telemetry::HostSnapshot& host) {
           host.memory_percent, host.disk_total,  host.disk_used,    host.disk_percent};
 }
 
-HostTotals totals_of(const telemetry::HostSnapshot& host) { return {host.memory_total * kMiB, host.disk_total * kGiB}; }
+HostTotals totals_of(const telemetry::HostSnapshot& host) {
+  return {host.memory_total * kMiB, host.disk_total * kGiB};
+}
 
 SnapshotInfo snapshot_of(const compute::InstanceSnapshot& snapshot) {
   return {snapshot.name, format_local(snapshot.created_at), snapshot.stateful,

@@ -2,8 +2,7 @@
 
 namespace berth::api::lxd_panel {
 
-Fragments::Fragments(compute::SnapshotPointer snapshot, const Fragments& before, const Encode& encode,
-                     const Same& same)
+Fragments::Fragments(compute::SnapshotPointer snapshot, const Fragments& before, const Encode& encode, const Same& same)
     : snapshot_(std::move(snapshot)) {
   const auto& instances = snapshot_->instances;
   texts_.reserve(instances.size());

@@ -33,7 +33,9 @@ std::string join(const std::vector<Fragments::Text>& texts, std::span<const std:
   return join(texts, positions.size(), [&](std::size_t n) { return positions[n]; });
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 bool contains(std::string_view text, std::string_view wanted) {
   const auto found = std::search(text.begin(), text.end(), wanted.begin(), wanted.end(),
@@ -42,8 +44,8 @@ bool contains(std::string_view text, std::string_view wanted) {
 }
 
 bool fits(const compute::Instance& instance, const ListQuery& query) {
-  if (query.status && !(contains(instance.engine_status, *query.status) &&
-                        instance.engine_status.size() == query.status->size())) {
+  if (query.status &&
+      !(contains(instance.engine_status, *query.status) && instance.engine_status.size() == query.status->size())) {
     return false;
   }
   if (!query.search) return true;

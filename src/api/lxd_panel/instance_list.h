@@ -23,8 +23,7 @@ class InstanceList {
   InstanceList();
 
   /// The whole list as one shared body.
-  http::ContentPointer whole(const compute::SnapshotPointer& snapshot, const compute::Viewer& viewer,
-                             Secrets secrets);
+  http::ContentPointer whole(const compute::SnapshotPointer& snapshot, const compute::Viewer& viewer, Secrets secrets);
 
   struct Page {
     std::string body;
@@ -39,11 +38,11 @@ class InstanceList {
   struct Prepared {
     Fragments fragments;
     std::once_flag all_once;
-    http::ContentPointer all;                                          // for viewers who see everything
+    http::ContentPointer all;  // for viewers who see everything
     std::once_flag owners_once;
-    std::map<std::string, std::vector<std::size_t>> by_owner;          // positions in the snapshot
+    std::map<std::string, std::vector<std::size_t>> by_owner;  // positions in the snapshot
     std::mutex owned_mutex;
-    std::map<std::string, http::ContentPointer> owned;                 // guarded by owned_mutex
+    std::map<std::string, http::ContentPointer> owned;  // guarded by owned_mutex
   };
   using PreparedPointer = std::shared_ptr<Prepared>;
 
@@ -55,10 +54,10 @@ class InstanceList {
   static std::vector<std::size_t> select(Prepared& prepared, const compute::InventorySnapshot& snapshot,
                                          const compute::Viewer& viewer, const ListQuery& query);
 
-  std::string epoch_;  ///< of ETags: differs between runs, whose revisions begin anew
+  std::string epoch_;                       ///< of ETags: differs between runs, whose revisions begin anew
   std::array<PreparedPointer, 2> current_;  ///< by secrets; guarded by current_mutex_, held for a pointer's copy only
   std::mutex current_mutex_;
-  std::mutex preparing_;                    ///< held while one thread makes what the others then find
+  std::mutex preparing_;  ///< held while one thread makes what the others then find
 };
 
 }  // namespace berth::api::lxd_panel

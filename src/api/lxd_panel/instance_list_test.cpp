@@ -40,8 +40,8 @@ class InstanceListTest : public ::testing::Test {
     return out;
   }
 
-  compute::SnapshotPointer three_ = snapshot_of(
-      {make("a", "Running", "anna", 1), make("b", "Stopped", "", 9), make("c", "Running", "anna", 5)});
+  compute::SnapshotPointer three_ =
+      snapshot_of({make("a", "Running", "anna", 1), make("b", "Stopped", "", 9), make("c", "Running", "anna", 5)});
   compute::Viewer everything_;
   compute::Viewer anna_;
   InstanceList list_;

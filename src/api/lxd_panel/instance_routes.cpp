@@ -53,7 +53,10 @@ void LxdPanel::add_instance_routes() {
         return aged(detail_of(*instance, totals_of(*parts_.host.snapshot()), secrets_of(call)), *snapshot);
       });
   contract_->add<InstancePath, Nothing, Nothing>(
-      {Method::get, "/api/instances/{name}/resources", kInstancesRead, {"获取实例资源使用", "Use of resources"},
+      {Method::get,
+       "/api/instances/{name}/resources",
+       kInstancesRead,
+       {"获取实例资源使用", "Use of resources"},
        "instances"},
       [this](const Call& call, InstancePath path, Nothing, Nothing) -> Result<http::Response> {
         const compute::SnapshotPointer snapshot = BERTH_TRY(parts_.instances.readable());

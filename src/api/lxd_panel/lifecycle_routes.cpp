@@ -19,9 +19,12 @@ struct Words {
 
 Words words_of(LifecycleAction action) {
   switch (action) {
-    case LifecycleAction::start: return {"启动", "started", "已在运行", "is already running"};
-    case LifecycleAction::stop: return {"停止", "stopped", "已停止", "is already stopped"};
-    case LifecycleAction::restart: return {"重启", "restarted", "已重启", "is restarted"};
+    case LifecycleAction::start:
+      return {"启动", "started", "已在运行", "is already running"};
+    case LifecycleAction::stop:
+      return {"停止", "stopped", "已停止", "is already stopped"};
+    case LifecycleAction::restart:
+      return {"重启", "restarted", "已重启", "is restarted"};
   }
   return {};
 }
@@ -37,9 +40,12 @@ std::string message_of(LifecycleAction action, const std::string& name, bool cha
 Result<ActionOutcome> act(compute::InstanceService& instances, const compute::Viewer& viewer, LifecycleAction action,
                           const std::string& name, bool force) {
   switch (action) {
-    case LifecycleAction::start: return instances.start(viewer, name);
-    case LifecycleAction::stop: return instances.stop(viewer, name, force);
-    case LifecycleAction::restart: return instances.restart(viewer, name, force);
+    case LifecycleAction::start:
+      return instances.start(viewer, name);
+    case LifecycleAction::stop:
+      return instances.stop(viewer, name, force);
+    case LifecycleAction::restart:
+      return instances.restart(viewer, name, force);
   }
   return internal_error("unknown action");
 }
@@ -74,8 +80,12 @@ void LxdPanel::add_lifecycle_routes() {
   add("restart", LifecycleAction::restart, identity::permissions::kInstancesStop, {"重启实例", "Restart"});
 
   contract_->add<InstancePath, ForceQuery, Nothing>(
-      {Method::delete_, "/api/instances/{name}", identity::permissions::kInstancesDelete, {"删除实例", "Delete"},
-       "lifecycle", &parts_.changes},
+      {Method::delete_,
+       "/api/instances/{name}",
+       identity::permissions::kInstancesDelete,
+       {"删除实例", "Delete"},
+       "lifecycle",
+       &parts_.changes},
       [this](const Call& call, InstancePath path, ForceQuery query, Nothing) -> Result<PlainResult> {
         BERTH_CHECK(parts_.instances.remove(viewer_of(call), path.name, query.force));
         const Text done{fmt::format("实例 {} 删除成功", path.name), fmt::format("Instance {} deleted", path.name)};
@@ -83,14 +93,17 @@ void LxdPanel::add_lifecycle_routes() {
       });
 
   contract_->add<Nothing, Nothing, BulkRequest>(
-      {Method::post, "/api/instances/actions", identity::permissions::kInstancesStop,
-       {"对多个实例执行操作", "Act on several instances"}, "lifecycle", &parts_.changes},
+      {Method::post,
+       "/api/instances/actions",
+       identity::permissions::kInstancesStop,
+       {"对多个实例执行操作", "Act on several instances"},
+       "lifecycle",
+       &parts_.changes},
       [this](const Call& call, Nothing, Nothing, BulkRequest body) -> Result<ActionResult<std::vector<BulkItem>>> {
         const LifecycleAction action = parse_action(body.action);
         // The route's own permission is that of what most of its actions do.
         if (!call.allows(permission_of(action))) return lacks(permission_of(action));
-        const auto outcomes =
-            BERTH_TRY(parts_.instances.act(viewer_of(call), action, body.instances, body.force));
+        const auto outcomes = BERTH_TRY(parts_.instances.act(viewer_of(call), action, body.instances, body.force));
         ActionResult<std::vector<BulkItem>> answer;
         std::size_t good = 0;
         for (const auto& item : outcomes) {

@@ -58,11 +58,10 @@ void LxdPanel::add_system_routes() {
       [this](const Call&, Nothing, Nothing, Nothing) -> Result<Root> {
         return Root{"LXD管理面板API", std::string(kVersion), "running", format_local(parts_.clock.now())};
       });
-  contract_->add<Nothing, Nothing, Nothing>(
-      {Method::get, "/api/health", kPublic, {"健康检查", "Health"}, "system"},
-      [this](const Call&, Nothing, Nothing, Nothing) -> Result<Health> {
-        return Health{"healthy", parts_.instances.snapshot()->health.connected};
-      });
+  contract_->add<Nothing, Nothing, Nothing>({Method::get, "/api/health", kPublic, {"健康检查", "Health"}, "system"},
+                                            [this](const Call&, Nothing, Nothing, Nothing) -> Result<Health> {
+                                              return Health{"healthy", parts_.instances.snapshot()->health.connected};
+                                            });
   contract_->add<Nothing, Nothing, Nothing>(
       {Method::get, "/api/host/info", kHostRead, {"宿主机信息", "The host"}, "system"},
       [this](const Call&, Nothing, Nothing, Nothing) -> Result<HostInfo> {

@@ -68,7 +68,9 @@ Monitor::Monitor(Settings settings, compute::InstanceService& instances, compute
       push_seconds_(metrics.histogram("berth_monitor_push_seconds", "Time to put a monitor's messages together")),
       changed_(inventory.changed()) {}
 
-Monitor::~Monitor() { stop(); }
+Monitor::~Monitor() {
+  stop();
+}
 
 void Monitor::start() {
   subscription_ = changed_.subscribe([this](const auto& before, const auto& now) {

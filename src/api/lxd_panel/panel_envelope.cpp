@@ -1,7 +1,6 @@
 #include "api/lxd_panel/panel_envelope.h"
 
 #include <boost/describe/class.hpp>
-
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,7 +36,8 @@ constexpr int kFieldStatus = 422;
 }  // namespace
 
 std::string PanelEnvelope::words(const Error& error, Language language) {
-  if (error.reason() == "engine.unavailable") return language == Language::zh ? "LXD服务不可用" : "LXD is not available";
+  if (error.reason() == "engine.unavailable")
+    return language == Language::zh ? "LXD服务不可用" : "LXD is not available";
   if (error.reason() == "engine.timeout") {
     return language == Language::zh ? "LXD未在期限内应答" : "LXD did not answer in time";
   }

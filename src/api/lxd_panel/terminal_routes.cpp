@@ -16,15 +16,19 @@ std::vector<std::string> shell() {
 
 void LxdPanel::add_terminal_routes() {
   contract_->add<InstancePath, Nothing, ExecRequest>(
-      {Method::post, "/api/instances/{name}/exec", kInstancesExec, {"执行命令并等待结果", "Run a command and wait"},
-       "terminals", &parts_.changes},
+      {Method::post,
+       "/api/instances/{name}/exec",
+       kInstancesExec,
+       {"执行命令并等待结果", "Run a command and wait"},
+       "terminals",
+       &parts_.changes},
       [this](const Call& call, InstancePath path, Nothing, ExecRequest body) -> Result<ExecResult> {
         compute::ExecRequest request;
         request.command = std::move(body.command);
         request.environment = std::move(body.environment);
         request.working_directory = std::move(body.working_directory);
-        auto outcome = BERTH_TRY(
-            parts_.instances.run(viewer_of(call), path.name, request, std::chrono::seconds(body.timeout)));
+        auto outcome =
+            BERTH_TRY(parts_.instances.run(viewer_of(call), path.name, request, std::chrono::seconds(body.timeout)));
         return ExecResult{outcome.exit_code, std::move(outcome.standard_output), std::move(outcome.standard_error),
                           outcome.truncated};
       });

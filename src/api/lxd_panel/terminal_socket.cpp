@@ -1,8 +1,7 @@
 #include "api/lxd_panel/terminal_socket.h"
 
-#include <boost/describe/class.hpp>
-
 #include <atomic>
+#include <boost/describe/class.hpp>
 #include <mutex>
 #include <optional>
 
@@ -154,8 +153,7 @@ class Session final : public http::WebSocketHandler,
     const auto target = socket();
     if (!target) return;
     const PanelEnvelope envelope;
-    target->send(std::make_shared<const std::string>(
-                     json::to_json(Failure{"error", envelope.words(error, language_)})),
+    target->send(std::make_shared<const std::string>(json::to_json(Failure{"error", envelope.words(error, language_)})),
                  http::Frame::text);
     target->close(kInternal, "failed");
   }

@@ -112,8 +112,8 @@ BOOST_DESCRIBE_STRUCT(ListQuery, (), (status, search, sort, limit, offset))
 inline void describe_fields(json::Fields<ListQuery>& fields) {
   fields("status").length(1, 32).doc({"按状态过滤，例如 Running", "Only this status, for example Running"});
   fields("search").length(1, 128).doc({"名称、地址或描述中包含", "Contained in name, address or description"});
-  fields("sort").one_of({"name", "-name", "status", "-status", "created_at", "-created_at", "cpu", "-cpu", "memory",
-                         "-memory"});
+  fields("sort").one_of(
+      {"name", "-name", "status", "-status", "created_at", "-created_at", "cpu", "-cpu", "memory", "-memory"});
   fields("limit").range(1, 10000);
   fields("offset").range(0, 100000000);
 }
@@ -142,16 +142,19 @@ struct CreateRequest {
 BOOST_DESCRIBE_STRUCT(CreateRequest, (),
                       (name, image, cpu, memory, disk, description, ssh_port, root_password, nat_ports, type, start))
 inline void describe_fields(json::Fields<CreateRequest>& fields) {
-  fields("name").length(1, 63).example("test1").doc({"字母开头，字母、数字和 -", "Letters, digits and '-', a letter first"});
+  fields("name").length(1, 63).example("test1").doc(
+      {"字母开头，字母、数字和 -", "Letters, digits and '-', a letter first"});
   fields("image").length(1, 255).example("ubuntu-22.04").doc({"镜像别名或指纹", "Alias or fingerprint of an image"});
   fields("cpu").range(0.01L, 1024).doc({"CPU 核数上限", "Limit in cores"});
   fields("memory").range(4, 1ULL << 30U).doc({"内存上限（MB）", "Limit of memory, MiB"});
   fields("disk").range(1, 1ULL << 40U).doc({"磁盘上限（MB）", "Limit of the root disk, MiB"});
   fields("description").length(0, 1024);
   fields("ssh_port").range(1, 65535);
-  fields("root_password").length(1, 128).secret().check(
-      [](std::string_view text) { return text.find_first_of(" \t\r\n") == std::string_view::npos; },
-      {"不能包含空白", "Must not contain white space"});
+  fields("root_password")
+      .length(1, 128)
+      .secret()
+      .check([](std::string_view text) { return text.find_first_of(" \t\r\n") == std::string_view::npos; },
+             {"不能包含空白", "Must not contain white space"});
   fields("nat_ports").length(3, 11).example("30000-30025");
   fields("type").one_of({"container", "virtual-machine"});
   fields("start").has_default();
@@ -176,15 +179,21 @@ BOOST_DESCRIBE_STRUCT(ChangeRequest, (), (description, cpu, memory, disk))
 inline void describe_fields(json::Fields<ChangeRequest>& fields) {
   fields("description").length(0, 1024);
   fields("cpu").range(0.01L, 1024).doc({"CPU 核数上限；null 取消限制", "Limit in cores; null removes it"});
-  fields("memory").range(4, 1ULL << 30U).doc({"内存上限（MB）；null 取消限制", "Limit of memory, MiB; null removes it"});
-  fields("disk").range(1, 1ULL << 40U).doc({"磁盘上限（MB）；null 取消限制", "Limit of the root disk, MiB; null removes it"});
+  fields("memory")
+      .range(4, 1ULL << 30U)
+      .doc({"内存上限（MB）；null 取消限制", "Limit of memory, MiB; null removes it"});
+  fields("disk")
+      .range(1, 1ULL << 40U)
+      .doc({"磁盘上限（MB）；null 取消限制", "Limit of the root disk, MiB; null removes it"});
 }
 
 struct RenameRequest {
   std::string new_name;
 };
 BOOST_DESCRIBE_STRUCT(RenameRequest, (), (new_name))
-inline void describe_fields(json::Fields<RenameRequest>& fields) { fields("new_name").length(1, 63); }
+inline void describe_fields(json::Fields<RenameRequest>& fields) {
+  fields("new_name").length(1, 63);
+}
 
 struct BulkRequest {
   std::string action;
@@ -252,8 +261,8 @@ struct ImageInfo {
   std::uint64_t size = 0;
   std::string uploaded_at;
 };
-BOOST_DESCRIBE_STRUCT(ImageInfo, (), (fingerprint, aliases, description, os, release, architecture, type, size,
-                                      uploaded_at))
+BOOST_DESCRIBE_STRUCT(ImageInfo, (),
+                      (fingerprint, aliases, description, os, release, architecture, type, size, uploaded_at))
 
 struct ExecRequest {
   std::vector<std::string> command;

@@ -33,12 +33,14 @@ std::string_view without_port(std::string_view authority) {
 
 bool is_loopback_name(std::string_view authority) {
   std::string host(without_port(authority));
-  std::ranges::transform(host, host.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(host, host.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
 }
 
 Error expired() {
-  return {ErrorCode::unauthenticated, "auth.expired", {"登录已过期，请重新登录", "The session has expired; sign in again"}};
+  return {
+      ErrorCode::unauthenticated, "auth.expired", {"登录已过期，请重新登录", "The session has expired; sign in again"}};
 }
 
 }  // namespace

@@ -12,10 +12,10 @@ namespace berth::api {
 /// One authorised request on its way through a handler. The request outlives it.
 struct Call {
   const http::Request* request = nullptr;
-  identity::PrincipalPointer principal;   ///< null only on public routes without credentials
+  identity::PrincipalPointer principal;  ///< null only on public routes without credentials
   Language language = Language::zh;
   std::string contract;
-  std::string credential;                 ///< as given; "" for anonymous. WebSockets check it again later
+  std::string credential;  ///< as given; "" for anonymous. WebSockets check it again later
 
   /// How the audit log names this caller.
   audit::Origin origin() const;

@@ -8,10 +8,13 @@
 namespace berth::api {
 namespace {
 
-Error not_found() { return error_of_status(404); }
+Error not_found() {
+  return error_of_status(404);
+}
 
 Error wrong_method() {
-  return {ErrorCode::method_not_allowed, "http.method", {"此路径不支持该方法", "The path does not support this method"}};
+  return {
+      ErrorCode::method_not_allowed, "http.method", {"此路径不支持该方法", "The path does not support this method"}};
 }
 
 Error needs_credentials() {
@@ -30,7 +33,9 @@ bool is_declared(identity::Permission permission) {
   return permission.name.find('*') == std::string_view::npos && identity::PermissionSet::valid_pattern(permission.name);
 }
 
-bool is_upgrade(const http::Request& request) { return request.header("Sec-WebSocket-Key").has_value(); }
+bool is_upgrade(const http::Request& request) {
+  return request.header("Sec-WebSocket-Key").has_value();
+}
 
 /// A WebSocket cannot send a header from a browser, so its query may carry the token.
 std::optional<std::string> token_of_query(const http::Request& request) {
@@ -45,8 +50,10 @@ std::optional<std::string> token_of_query(const http::Request& request) {
 }  // namespace
 
 Error lacks(identity::Permission permission) {
-  return {ErrorCode::permission_denied, "auth.permission",
-          {fmt::format("没有权限（需要 {}）", permission.name), fmt::format("Not permitted (needs {})", permission.name)}};
+  return {
+      ErrorCode::permission_denied,
+      "auth.permission",
+      {fmt::format("没有权限（需要 {}）", permission.name), fmt::format("Not permitted (needs {})", permission.name)}};
 }
 
 Result<json::Pairs> decode_pairs(const http::Request& request) {

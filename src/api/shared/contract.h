@@ -35,11 +35,11 @@ struct Reply {
 /// What is declared of a route, once. Everything else is derived from it and from its handler's types.
 struct Declaration {
   http::Method method;
-  std::string pattern;                 ///< "/api/instances/{name}"
-  identity::Permission permission;     ///< without one the contract does not start
+  std::string pattern;              ///< "/api/instances/{name}"
+  identity::Permission permission;  ///< without one the contract does not start
   Text summary;
   std::string tag;
-  WorkerPool* pool = nullptr;          ///< null: inline, answered on the I/O thread from memory
+  WorkerPool* pool = nullptr;  ///< null: inline, answered on the I/O thread from memory
   std::size_t body_limit = 64UL * 1024;
 };
 
@@ -47,8 +47,8 @@ struct Declaration {
 struct RouteSchema {
   std::vector<json::ParameterSchema> path;
   std::vector<json::ParameterSchema> query;
-  std::string body;                    ///< schema's JSON text; "" for none
-  std::string answer;                  ///< schema's JSON text; "" for one that is not JSON
+  std::string body;    ///< schema's JSON text; "" for none
+  std::string answer;  ///< schema's JSON text; "" for one that is not JSON
 };
 
 /// One published API: its routes, its error envelope, its description. Filled while the daemon starts, then
@@ -57,7 +57,7 @@ struct RouteSchema {
 class Contract final : public http::Application {
  public:
   struct Settings {
-    std::string name;                  ///< "lxd-panel"
+    std::string name;  ///< "lxd-panel"
     Text title;
     std::string version;
   };
@@ -100,7 +100,7 @@ class Contract final : public http::Application {
   struct Route {
     Declaration declaration;
     Run run;
-    Open open;                         ///< set for a WebSocket
+    Open open;  ///< set for a WebSocket
     Describe describe;
     http::RouteMeter meter;
   };
@@ -237,8 +237,9 @@ void Contract::add(Declaration declaration, Handler handler) {
 
 template <class Path, class Query, class Opener>
 void Contract::add_websocket(Declaration declaration, Opener open) {
-  auto decode = [open = std::move(open)](const Call& call, const http::PathValues& values)
-      -> Result<std::shared_ptr<http::WebSocketHandler>> {
+  auto decode = [open = std::move(open)](
+                    const Call& call,
+                    const http::PathValues& values) -> Result<std::shared_ptr<http::WebSocketHandler>> {
     auto path = decode_path<Path>(values);
     if (!path) return path.error();
     auto query = decode_query<Query>(*call.request);

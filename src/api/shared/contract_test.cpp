@@ -1,7 +1,8 @@
 #include "api/shared/contract.h"
 
-#include <boost/describe/class.hpp>
 #include <gtest/gtest.h>
+
+#include <boost/describe/class.hpp>
 
 #include "identity/identity_fixture.h"
 
@@ -55,16 +56,14 @@ class ContractTest : public ::testing::Test {
           if (path.name == "none") return Error(ErrorCode::not_found, "thing.none", {"没有", "none"});
           return Thing{path.name, query.limit.value_or(0)};
         });
-    contract_.add<Nothing, Nothing, Thing>(
-        {Method::post, "/things", kInstancesDelete, {"建", "Make"}, "things"},
-        [](const Call&, Nothing, Nothing, Thing body) -> Result<Reply<Thing>> {
-          return Reply<Thing>{std::move(body), 201, {{"Location", "/things/1"}}};
-        });
-    contract_.add<Nothing, Nothing, Nothing>(
-        {Method::get, "/open", kPublic, {"公开", "Open"}, "things"},
-        [](const Call& call, Nothing, Nothing, Nothing) -> Result<std::string> {
-          return call.principal ? call.principal->actor : std::string("nobody");
-        });
+    contract_.add<Nothing, Nothing, Thing>({Method::post, "/things", kInstancesDelete, {"建", "Make"}, "things"},
+                                           [](const Call&, Nothing, Nothing, Thing body) -> Result<Reply<Thing>> {
+                                             return Reply<Thing>{std::move(body), 201, {{"Location", "/things/1"}}};
+                                           });
+    contract_.add<Nothing, Nothing, Nothing>({Method::get, "/open", kPublic, {"公开", "Open"}, "things"},
+                                             [](const Call& call, Nothing, Nothing, Nothing) -> Result<std::string> {
+                                               return call.principal ? call.principal->actor : std::string("nobody");
+                                             });
     contract_.add<Nothing, Nothing, Nothing>(
         {Method::get, "/mine", kSignedIn, {"我的", "Mine"}, "things"},
         [](const Call& call, Nothing, Nothing, Nothing) -> Result<std::string> { return call.principal->username; });
@@ -77,8 +76,8 @@ class ContractTest : public ::testing::Test {
     must(identity_.service().create_user({"vera", "", Secret("a long enough one"), identity::Role::viewer}, {}));
   }
 
-  http::Response ask(Method method, std::string path, std::string body = "",
-                     std::vector<http::Header> headers = {}, std::string query = "") {
+  http::Response ask(Method method, std::string path, std::string body = "", std::vector<http::Header> headers = {},
+                     std::string query = "") {
     request_ = {};
     request_.method = method;
     request_.path = std::move(path);
@@ -156,7 +155,9 @@ TEST_F(ContractTest, GivesARoleOnlyWhatItMay) {
   EXPECT_EQ(ask(Method::get, "/mine", "", {token}).body, "\"vera\"");
 }
 
-TEST_F(ContractTest, KnowsNobodyWithoutASession) { EXPECT_EQ(ask(Method::get, "/mine", "", {local()}).status, 401); }
+TEST_F(ContractTest, KnowsNobodyWithoutASession) {
+  EXPECT_EQ(ask(Method::get, "/mine", "", {local()}).status, 401);
+}
 
 TEST_F(ContractTest, AnswersPublicRoutesWhateverTheCredential) {
   EXPECT_EQ(ask(Method::get, "/open", "", {{"Host", "panel.example"}}).body, "\"nobody\"");

@@ -7,7 +7,9 @@
 namespace berth::api {
 namespace {
 
-std::string json_text(std::string_view text) { return json::to_json(text); }
+std::string json_text(std::string_view text) {
+  return json::to_json(text);
+}
 
 std::string lower_method(http::Method method) {
   std::string text(http::name(method));

@@ -109,7 +109,11 @@ void add_operation_routes(Contract& contract, operations::OperationService& oper
         return answer_of(BERTH_TRY(find_visible(operations, call, path.id)), call.language);
       });
   contract.add<OperationPath, Nothing, Nothing>(
-      {Method::post, "/operations/{id}/cancel", kOperationsCancel, {"取消操作", "Cancel an operation"}, "operations",
+      {Method::post,
+       "/operations/{id}/cancel",
+       kOperationsCancel,
+       {"取消操作", "Cancel an operation"},
+       "operations",
        &pool},
       [&operations](const Call& call, OperationPath path, Nothing, Nothing) -> Result<OperationAnswer> {
         const Operation operation = BERTH_TRY(find_visible(operations, call, path.id));

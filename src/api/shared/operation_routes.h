@@ -15,8 +15,8 @@ struct OperationAnswer {
   std::string kind;
   std::string resource_type;
   std::string resource;
-  std::string state;          ///< running, succeeded, failed, cancelled
-  int progress = 0;           ///< percent
+  std::string state;  ///< running, succeeded, failed, cancelled
+  int progress = 0;   ///< percent
   std::string stage;
   bool may_cancel = false;
   std::optional<std::string> error;
@@ -29,8 +29,8 @@ struct OperationAnswer {
 };
 
 BOOST_DESCRIBE_STRUCT(OperationAnswer, (),
-                      (id, kind, resource_type, resource, state, progress, stage, may_cancel, error, error_code,
-                       result, created_by, created_at, updated_at, finished_at))
+                      (id, kind, resource_type, resource, state, progress, stage, may_cancel, error, error_code, result,
+                       created_by, created_at, updated_at, finished_at))
 
 OperationAnswer answer_of(const operations::Operation& operation, Language language);
 

@@ -1,7 +1,6 @@
 #include "api/shared/session_routes.h"
 
 #include <boost/describe/class.hpp>
-
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,7 +26,9 @@ struct RefreshRequest {
   std::string refresh_token;
 };
 BOOST_DESCRIBE_STRUCT(RefreshRequest, (), (refresh_token))
-void describe_fields(json::Fields<RefreshRequest>& fields) { fields("refresh_token").length(1, 512).secret(); }
+void describe_fields(json::Fields<RefreshRequest>& fields) {
+  fields("refresh_token").length(1, 512).secret();
+}
 
 struct UserAnswer {
   std::int64_t id = 0;
@@ -78,7 +79,9 @@ struct CodeRequest {
   std::string code;
 };
 BOOST_DESCRIBE_STRUCT(CodeRequest, (), (code))
-void describe_fields(json::Fields<CodeRequest>& fields) { fields("code").length(6, 6).secret(); }
+void describe_fields(json::Fields<CodeRequest>& fields) {
+  fields("code").length(6, 6).secret();
+}
 
 struct KeyRequest {
   std::string name;
@@ -88,8 +91,8 @@ struct KeyRequest {
 BOOST_DESCRIBE_STRUCT(KeyRequest, (), (name, scope, expires_at))
 void describe_fields(json::Fields<KeyRequest>& fields) {
   fields("name").length(1, 64).example("backup-script");
-  fields("scope").has_default().items(0, 64).doc(
-      {"权限列表，缺省为 [\"*\"]；不会超过所有者的权限", "Permissions, [\"*\"] if absent; never more than the owner's"});
+  fields("scope").has_default().items(0, 64).doc({"权限列表，缺省为 [\"*\"]；不会超过所有者的权限",
+                                                  "Permissions, [\"*\"] if absent; never more than the owner's"});
   fields("expires_at").pattern_name("date-time");
 }
 
@@ -149,7 +152,9 @@ Result<UserId> account_of(const Call& call) {
                {"此操作需要登录会话，不能使用 API 密钥", "This needs a signed-in session, not an API key"});
 }
 
-Done done(const Call& call, const Text& message) { return {true, message.in(call.language)}; }
+Done done(const Call& call, const Text& message) {
+  return {true, message.in(call.language)};
+}
 
 Declaration route(http::Method method, std::string pattern, identity::Permission permission, Text summary,
                   WorkerPool& pool) {
@@ -173,13 +178,12 @@ void add_token_routes(Contract& contract, identity::IdentityService& identity, W
       [&identity](const Call& call, Nothing, Nothing, RefreshRequest body) -> Result<TokenAnswer> {
         return answer_of(BERTH_TRY(identity.refresh(body.refresh_token, call.origin())));
       });
-  contract.add<Nothing, Nothing, Nothing>(
-      route(Method::post, "/auth/logout", kSignedIn, {"登出", "Sign out"}, pool),
-      [&identity](const Call& call, Nothing, Nothing, Nothing) -> Result<Done> {
-        BERTH_CHECK(account_of(call));
-        BERTH_CHECK(identity.logout(*call.principal, call.origin()));
-        return done(call, {"登出成功", "Signed out"});
-      });
+  contract.add<Nothing, Nothing, Nothing>(route(Method::post, "/auth/logout", kSignedIn, {"登出", "Sign out"}, pool),
+                                          [&identity](const Call& call, Nothing, Nothing, Nothing) -> Result<Done> {
+                                            BERTH_CHECK(account_of(call));
+                                            BERTH_CHECK(identity.logout(*call.principal, call.origin()));
+                                            return done(call, {"登出成功", "Signed out"});
+                                          });
   contract.add<Nothing, Nothing, Nothing>(
       route(Method::get, "/auth/me", kSignedIn, {"当前用户", "The caller"}, pool),
       [&identity](const Call& call, Nothing, Nothing, Nothing) -> Result<UserAnswer> {
@@ -190,8 +194,7 @@ void add_token_routes(Contract& contract, identity::IdentityService& identity, W
       [&identity](const Call& call, Nothing, Nothing, PasswordChange body) -> Result<Done> {
         const Secret old_password(std::move(body.old_password));
         const Secret new_password(std::move(body.new_password));
-        BERTH_CHECK(
-            identity.change_password(BERTH_TRY(account_of(call)), old_password, new_password, call.origin()));
+        BERTH_CHECK(identity.change_password(BERTH_TRY(account_of(call)), old_password, new_password, call.origin()));
         return done(call, {"密码已修改，请重新登录", "The password is changed; sign in again"});
       });
 }
@@ -232,7 +235,8 @@ void add_key_routes(Contract& contract, identity::IdentityService& identity, Wor
         return answers;
       });
   contract.add<Nothing, Nothing, KeyRequest>(
-      route(Method::post, "/auth/keys", kSignedIn, {"创建 API 密钥（只显示一次）", "Create an API key (shown once)"}, pool),
+      route(Method::post, "/auth/keys", kSignedIn, {"创建 API 密钥（只显示一次）", "Create an API key (shown once)"},
+            pool),
       [&identity](const Call& call, Nothing, Nothing, KeyRequest body) -> Result<Reply<KeyAnswer>> {
         identity::NewApiKey wanted;
         wanted.name = body.name;

@@ -24,7 +24,10 @@ http::Response page(std::string_view type, std::string_view text) {
 
 void add_description_routes(Contract& contract) {
   contract.add<Nothing, Nothing, Nothing>(
-      {http::Method::get, "/openapi.json", kPublic, {"本接口的 OpenAPI 描述", "This API as an OpenAPI document"},
+      {http::Method::get,
+       "/openapi.json",
+       kPublic,
+       {"本接口的 OpenAPI 描述", "This API as an OpenAPI document"},
        std::string(kTag)},
       [&contract](const Call& call, Nothing, Nothing, Nothing) -> Result<http::Response> {
         return http::Response::of(contract.description(call.language));
@@ -42,15 +45,18 @@ void add_description_routes(Contract& contract) {
 }
 
 void add_metrics_route(Contract& contract, const metrics::Registry& metrics, WorkerPool& pool) {
-  contract.add<Nothing, Nothing, Nothing>(
-      {http::Method::get, "/metrics", kMetricsRead, {"Prometheus 指标", "Metrics for Prometheus"}, std::string(kTag),
-       &pool},
-      [&metrics](const Call&, Nothing, Nothing, Nothing) -> Result<http::Response> {
-        http::Response response;
-        response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-        response.body = metrics.text();
-        return response;
-      });
+  contract.add<Nothing, Nothing, Nothing>({http::Method::get,
+                                           "/metrics",
+                                           kMetricsRead,
+                                           {"Prometheus 指标", "Metrics for Prometheus"},
+                                           std::string(kTag),
+                                           &pool},
+                                          [&metrics](const Call&, Nothing, Nothing, Nothing) -> Result<http::Response> {
+                                            http::Response response;
+                                            response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+                                            response.body = metrics.text();
+                                            return response;
+                                          });
 }
 
 }  // namespace berth::api

@@ -138,8 +138,7 @@ Result<std::shared_ptr<compute::Terminal>> FakeEngine::exec(const std::string& i
   BERTH_CHECK(faults_.enter("exec", instance, deadline));
   const std::lock_guard lock(mutex_);
   Stored* stored = BERTH_TRY(need_running(instance));
-  auto terminal =
-      std::make_shared<EchoTerminal>(EchoTerminal::Kind::shell, std::move(output), terminals_dispatcher_);
+  auto terminal = std::make_shared<EchoTerminal>(EchoTerminal::Kind::shell, std::move(output), terminals_dispatcher_);
   std::erase_if(stored->terminals, [](const auto& ended) { return ended.expired(); });
   stored->terminals.push_back(terminal);
   if (request.command != std::vector<std::string>{"sh"}) {
@@ -168,8 +167,7 @@ Result<std::shared_ptr<compute::Terminal>> FakeEngine::console(const std::string
   BERTH_CHECK(faults_.enter("console", instance, deadline));
   const std::lock_guard lock(mutex_);
   Stored* stored = BERTH_TRY(need_running(instance));
-  auto terminal =
-      std::make_shared<EchoTerminal>(EchoTerminal::Kind::console, std::move(output), terminals_dispatcher_);
+  auto terminal = std::make_shared<EchoTerminal>(EchoTerminal::Kind::console, std::move(output), terminals_dispatcher_);
   std::erase_if(stored->terminals, [](const auto& ended) { return ended.expired(); });
   stored->terminals.push_back(terminal);
   return std::shared_ptr<compute::Terminal>(std::move(terminal));

@@ -46,8 +46,8 @@ FakeEngine::FakeEngine(Settings settings) : settings_(settings) {
   for (std::size_t i = 1; i <= settings_.instances; ++i) {
     const std::string name = fmt::format("inst-{:05}", i);
     Stored& stored = add(name);
-    stored.instance.description = fmt::format("{} {} secret{} {} {}", name, 1024 + i % 60'000, i,
-                                              2000 + i % 60'000, 2025 + i % 60'000);
+    stored.instance.description =
+        fmt::format("{} {} secret{} {} {}", name, 1024 + i % 60'000, i, 2000 + i % 60'000, 2025 + i % 60'000);
     if (i % 10 != 0) set_running(stored);
   }
   add_image(kImage);
@@ -94,8 +94,8 @@ void FakeEngine::set_running(Stored& stored) {
   if (stored.instance.status == Status::running) return;
   stored.instance.status = Status::running;
   stored.instance.engine_status = "Running";
-  stored.instance.ipv4 = fmt::format("10.{}.{}.{}", stored.number >> 16 & 255, stored.number >> 8 & 255,
-                                     stored.number & 255);
+  stored.instance.ipv4 =
+      fmt::format("10.{}.{}.{}", stored.number >> 16 & 255, stored.number >> 8 & 255, stored.number & 255);
   stored.instance.ipv6 = fmt::format("fd42::{:x}", stored.number);
   stored.running_since = std::chrono::steady_clock::now();
 }
@@ -121,8 +121,8 @@ Instance FakeEngine::read(const Stored& stored) const {
     return instance;
   }
   if (instance.status == Status::running && settings_.moving_counters) {
-    const auto age = static_cast<std::uint64_t>(
-        std::chrono::nanoseconds(instance.measured - stored.running_since).count());
+    const auto age =
+        static_cast<std::uint64_t>(std::chrono::nanoseconds(instance.measured - stored.running_since).count());
     const std::uint64_t share = 1 + stored.number * 7 % 90;  // percent of one core
     instance.counters.cpu_ns += age / 100 * share;
     instance.counters.memory_bytes += (64 + (stored.number + age / 1'000'000'000) % 256) * kMebibyte;
@@ -165,7 +165,9 @@ Result<void> FakeEngine::work(const EngineProgress& progress, const char* stage,
 
 Result<compute::EngineInfo> FakeEngine::info(Deadline deadline) {
   BERTH_CHECK(faults_.enter("info", {}, deadline));
-  return compute::EngineInfo{"Fake", "1.0", "localhost",
+  return compute::EngineInfo{"Fake",
+                             "1.0",
+                             "localhost",
                              {.snapshots = true,
                               .images = true,
                               .exec = true,
@@ -190,8 +192,7 @@ Result<Instance> FakeEngine::get(const std::string& name, Deadline deadline) {
   return read(*BERTH_TRY(need(name)));
 }
 
-Result<void> FakeEngine::create(const compute::NewInstance& wish, const EngineProgress& progress,
-                                Deadline deadline) {
+Result<void> FakeEngine::create(const compute::NewInstance& wish, const EngineProgress& progress, Deadline deadline) {
   BERTH_CHECK(compute::check_instance_name(wish.name));
   BERTH_CHECK(faults_.enter("create", wish.name, deadline));
   {
@@ -294,8 +295,7 @@ Result<void> FakeEngine::rename(const std::string& name, const std::string& new_
   return {};
 }
 
-Result<void> FakeEngine::update(const std::string& name, const compute::InstanceChange& change,
-                                Deadline deadline) {
+Result<void> FakeEngine::update(const std::string& name, const compute::InstanceChange& change, Deadline deadline) {
   BERTH_CHECK(faults_.enter("update", name, deadline));
   const std::lock_guard lock(mutex_);
   Instance& instance = BERTH_TRY(need(name))->instance;

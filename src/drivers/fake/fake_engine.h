@@ -69,8 +69,8 @@ class FakeEngine final : public compute::InstanceEngine,
   Result<void> start(const std::string& name, const compute::EngineProgress& progress, Deadline deadline) override;
   Result<void> stop(const std::string& name, std::chrono::seconds grace, const compute::EngineProgress& progress,
                     Deadline deadline) override;
-  Result<void> restart(const std::string& name, std::chrono::seconds grace,
-                       const compute::EngineProgress& progress, Deadline deadline) override;
+  Result<void> restart(const std::string& name, std::chrono::seconds grace, const compute::EngineProgress& progress,
+                       Deadline deadline) override;
   Result<void> remove(const std::string& name, const compute::EngineProgress& progress, Deadline deadline) override;
   Result<void> rename(const std::string& name, const std::string& new_name, Deadline deadline) override;
   Result<void> update(const std::string& name, const compute::InstanceChange& change, Deadline deadline) override;
@@ -111,7 +111,7 @@ class FakeEngine final : public compute::InstanceEngine,
   };
   struct Stored {
     compute::Instance instance;
-    std::size_t number = 0;                 ///< decides addresses and appetite
+    std::size_t number = 0;  ///< decides addresses and appetite
     Instant running_since{};
     std::vector<StoredSnapshot> snapshots;
     std::vector<std::weak_ptr<EchoTerminal>> terminals;
@@ -137,7 +137,7 @@ class FakeEngine final : public compute::InstanceEngine,
   std::shared_ptr<Dispatcher> terminals_dispatcher_ = std::make_shared<Dispatcher>();
   Dispatcher events_dispatcher_;
 
-  std::mutex watchers_mutex_;               ///< held while a watcher is called
+  std::mutex watchers_mutex_;  ///< held while a watcher is called
   std::map<std::uint64_t, compute::EngineWatcher*> watchers_;
   std::uint64_t last_watcher_ = 0;
 

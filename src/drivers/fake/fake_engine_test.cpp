@@ -36,7 +36,9 @@ namespace {
 using berth::testing::eventually;
 using std::chrono::milliseconds;
 
-Deadline soon() { return Deadline::after(std::chrono::seconds(10)); }
+Deadline soon() {
+  return Deadline::after(std::chrono::seconds(10));
+}
 
 TEST(FakeEngine, BeginsWithValidInstances) {
   FakeEngine engine({.instances = 20});

@@ -111,8 +111,7 @@ Result<void> Faults::enter(std::string_view call, const std::string& instance, D
   if (refused_) return compute::engine_unavailable();
   if (hangs(call, instance) || answered > deadline.at() || deadline.expired()) return timeout();
   if (garbage_) {
-    return Error(ErrorCode::internal, "engine.protocol",
-                 {"引擎的应答无法理解", "The engine's answer makes no sense"});
+    return Error(ErrorCode::internal, "engine.protocol", {"引擎的应答无法理解", "The engine's answer makes no sense"});
   }
   std::optional<Error> failure;
   const auto [begin, end] = failures_.equal_range(call);
@@ -128,8 +127,7 @@ Result<void> Faults::enter(std::string_view call, const std::string& instance, D
   return {};
 }
 
-Result<void> Faults::spend(std::chrono::milliseconds time, Deadline deadline,
-                           const std::function<bool()>& cancelled) {
+Result<void> Faults::spend(std::chrono::milliseconds time, Deadline deadline, const std::function<bool()>& cancelled) {
   const Instant end = std::chrono::steady_clock::now() + time;
   while (true) {
     if (cancelled()) {

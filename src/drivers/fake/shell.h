@@ -43,7 +43,7 @@ class EchoTerminal final : public compute::Terminal, public std::enable_shared_f
   std::string line_;
   std::string held_back_;
   bool paused_ = false;
-  std::optional<int> ends_with_;                     ///< once what is held back is out
+  std::optional<int> ends_with_;  ///< once what is held back is out
   bool ending_ = false;
 };
 

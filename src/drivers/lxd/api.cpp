@@ -24,9 +24,9 @@ bool contains_any(std::string_view text, const std::array<std::string_view, N>& 
 }
 
 Error snapshot_not_found(const Subject& subject) {
-  return Error(ErrorCode::not_found, "snapshot.not_found",
-               {fmt::format("快照 {} 不存在", subject.snapshot),
-                fmt::format("Snapshot {} does not exist", subject.snapshot)});
+  return Error(
+      ErrorCode::not_found, "snapshot.not_found",
+      {fmt::format("快照 {} 不存在", subject.snapshot), fmt::format("Snapshot {} does not exist", subject.snapshot)});
 }
 
 Error image_not_found(std::string_view name) {
@@ -43,20 +43,22 @@ Error missing(std::string_view words, const Subject& subject) {
     case Subject::Kind::snapshot:
       if (contains(words, "snapshot")) return snapshot_not_found(subject);
       return compute::instance_not_found(subject.name);
-    case Subject::Kind::image: return image_not_found(subject.name);
+    case Subject::Kind::image:
+      return image_not_found(subject.name);
     case Subject::Kind::operation:
       return Error(ErrorCode::not_found, "engine.operation_gone",
                    {"引擎已不再记录该操作", "The engine no longer knows the operation"});
-    case Subject::Kind::engine: break;
+    case Subject::Kind::engine:
+      break;
   }
   return nonsense("not found: " + std::string(words));
 }
 
 Error taken(const Subject& subject) {
   if (subject.kind == Subject::Kind::snapshot) {
-    return Error(ErrorCode::already_exists, "snapshot.exists",
-                 {fmt::format("快照 {} 已存在", subject.snapshot),
-                  fmt::format("Snapshot {} already exists", subject.snapshot)});
+    return Error(
+        ErrorCode::already_exists, "snapshot.exists",
+        {fmt::format("快照 {} 已存在", subject.snapshot), fmt::format("Snapshot {} already exists", subject.snapshot)});
   }
   return Error(ErrorCode::already_exists, "instance.exists",
                {fmt::format("实例 {} 已存在", subject.name), fmt::format("Instance {} already exists", subject.name)});
@@ -68,13 +70,13 @@ Error unfit(std::string_view reason, Text message) {
 
 /// Engine words may name files of the server; such words stay in the log.
 bool may_be_shown(std::string_view words) {
-  return words.size() < 300 && words.find('/') == std::string_view::npos &&
-         words.find('\n') == std::string_view::npos;
+  return words.size() < 300 && words.find('/') == std::string_view::npos && words.find('\n') == std::string_view::npos;
 }
 
 Error refused(ErrorCode code, std::string_view reason, std::string_view words) {
   if (!may_be_shown(words)) return Error(code, reason, {"引擎拒绝了该操作", "The engine refused"});
-  return Error(code, reason, {fmt::format("引擎拒绝了该操作：{}", words), fmt::format("The engine refused: {}", words)});
+  return Error(code, reason,
+               {fmt::format("引擎拒绝了该操作：{}", words), fmt::format("The engine refused: {}", words)});
 }
 
 constexpr std::string_view kAlreadyRunning = "already running";
@@ -83,8 +85,7 @@ constexpr std::string_view kAlreadyStopped = "already stopped";
 }  // namespace
 
 Error nonsense(std::string detail) {
-  return Error(ErrorCode::internal, "engine.protocol",
-               {"引擎的应答无法理解", "The engine's answer makes no sense"})
+  return Error(ErrorCode::internal, "engine.protocol", {"引擎的应答无法理解", "The engine's answer makes no sense"})
       .with_detail(std::move(detail));
 }
 
@@ -95,12 +96,14 @@ Error cancelled() {
 Error translate(const Error& transport) {
   switch (transport.code()) {
     case ErrorCode::unavailable:
-    case ErrorCode::cancelled: return compute::engine_unavailable().with_detail(transport.describe());
+    case ErrorCode::cancelled:
+      return compute::engine_unavailable().with_detail(transport.describe());
     case ErrorCode::deadline_exceeded:
       return Error(ErrorCode::deadline_exceeded, "engine.timeout",
                    {"引擎未在限定时间内应答", "The engine did not answer in time"})
           .with_detail(transport.describe());
-    default: return nonsense(transport.describe());
+    default:
+      return nonsense(transport.describe());
   }
 }
 
@@ -139,19 +142,25 @@ Error translate(std::int64_t code, std::string_view words, const Subject& subjec
     return finish(missing(words, subject));
   }
   switch (code) {
-    case 400: return finish(refused(ErrorCode::invalid_argument, "engine.refused", words));
+    case 400:
+      return finish(refused(ErrorCode::invalid_argument, "engine.refused", words));
     case 401:
       if (subject.kind == Subject::Kind::operation) return finish(cancelled());
       [[fallthrough]];
     case 403:
       return finish(Error(ErrorCode::unavailable, "engine.unavailable",
                           {"引擎不信任本机的证书", "The engine does not trust this machine's certificate"}));
-    case 404: return finish(missing(words, subject));
-    case 409: return finish(refused(ErrorCode::conflict, "instance.state", words));
+    case 404:
+      return finish(missing(words, subject));
+    case 409:
+      return finish(refused(ErrorCode::conflict, "instance.state", words));
     case 412:
-      return finish(unfit("engine.changed", {"实例同时被他人修改", "The instance was changed by someone else meanwhile"}));
-    case 503: return finish(compute::engine_unavailable());
-    default: break;
+      return finish(
+          unfit("engine.changed", {"实例同时被他人修改", "The instance was changed by someone else meanwhile"}));
+    case 503:
+      return finish(compute::engine_unavailable());
+    default:
+      break;
   }
   if (contains(words, "invalid")) return finish(refused(ErrorCode::invalid_argument, "engine.refused", words));
   return finish(refused(ErrorCode::internal, "engine.failed", words));
@@ -214,7 +223,9 @@ Result<void> check_instance(const std::string& name) {
   return compute::instance_not_found(name);
 }
 
-std::string instance_path(std::string_view name) { return "/instances/" + http::percent_encode(name); }
+std::string instance_path(std::string_view name) {
+  return "/instances/" + http::percent_encode(name);
+}
 
 std::string snapshot_path(std::string_view instance, std::string_view snapshot) {
   return instance_path(instance) + "/snapshots/" + http::percent_encode(snapshot);

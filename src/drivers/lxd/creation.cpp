@@ -82,8 +82,7 @@ Error name_image(Error error, const compute::NewInstance& wish) {
 Result<void> make(Api& api, const compute::NewInstance& wish, const Body& body, const FollowSteps& steps,
                   const compute::EngineProgress& progress, Deadline deadline) {
   const Subject subject = Subject::of_instance(wish.name);
-  const Answer started =
-      BERTH_TRY(api.call(http::Method::post, "/instances", json::to_json(body), subject, deadline));
+  const Answer started = BERTH_TRY(api.call(http::Method::post, "/instances", json::to_json(body), subject, deadline));
   auto made = follow(api, started, subject, progress, steps, deadline);
   if (made) return made;
   // Busy: someone else is making an instance of that name just now.

@@ -41,8 +41,8 @@ std::optional<std::uint64_t> root_size(json::View devices) {
 compute::InstanceLimits decode_limits(json::View instance, std::uint64_t host_memory) {
   const json::View config = merged(instance, "expanded_config", "config");
   compute::InstanceLimits limits;
-  limits.cpus = parse_cpus(config["limits.cpu"].string().value_or(""),
-                           config["limits.cpu.allowance"].string().value_or(""));
+  limits.cpus =
+      parse_cpus(config["limits.cpu"].string().value_or(""), config["limits.cpu.allowance"].string().value_or(""));
   const std::string_view memory = config["limits.memory"].string().value_or("");
   if (const auto share = parse_percent(memory)) {
     if (host_memory != 0) limits.memory_bytes = static_cast<std::uint64_t>(static_cast<double>(host_memory) * *share);

@@ -44,7 +44,8 @@ std::vector<EngineEvent> decode_lifecycle(json::View metadata) {
     return {{EngineEvent::Kind::removed, std::move(name), {}}};
   }
   // Looking at a log or running a command changes nothing that is shown.
-  for (const std::string_view quiet : {"-exec", "-console", "-log-retrieved", "-file-retrieved", "-metadata-retrieved"}) {
+  for (const std::string_view quiet :
+       {"-exec", "-console", "-log-retrieved", "-file-retrieved", "-metadata-retrieved"}) {
     if (action.find(quiet) != std::string_view::npos) return {};
   }
   return {{EngineEvent::Kind::changed, std::move(name), {}}};
@@ -136,8 +137,7 @@ void EventStream::run() {
 
 bool EventStream::serve() {
   const auto receiver = std::make_shared<Receiver>(*this);
-  const auto connection =
-      client_.connect(endpoint_, target_, {}, receiver, Deadline::after(kConnectTime), kSilence);
+  const auto connection = client_.connect(endpoint_, target_, {}, receiver, Deadline::after(kConnectTime), kSilence);
   if (!connection) {
     log::debug("lxd", "event stream: {}", connection.error().describe());
     return false;

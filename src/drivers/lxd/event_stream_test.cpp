@@ -11,8 +11,9 @@ using compute::EngineEvent;
 std::vector<EngineEvent> decode(std::string_view action, std::string_view source, std::string_view context = "{}",
                                 std::string_view project = "default") {
   return decode_event(
-      fmt::format(R"({{"type":"lifecycle","project":"default","metadata":{{"action":"{}","source":"{}","context":{}}}}})",
-                  action, source, context),
+      fmt::format(
+          R"({{"type":"lifecycle","project":"default","metadata":{{"action":"{}","source":"{}","context":{}}}}})",
+          action, source, context),
       project);
 }
 
@@ -23,9 +24,9 @@ void expect_one(const std::vector<EngineEvent>& events, EngineEvent::Kind kind, 
 }
 
 TEST(DecodeEvent, SaysWhichInstanceChanged) {
-  for (const char* action : {"instance-created", "instance-started", "instance-stopped", "instance-shutdown",
-                             "instance-restarted", "instance-paused", "instance-resumed", "instance-updated",
-                             "instance-restored"}) {
+  for (const char* action :
+       {"instance-created", "instance-started", "instance-stopped", "instance-shutdown", "instance-restarted",
+        "instance-paused", "instance-resumed", "instance-updated", "instance-restored"}) {
     expect_one(decode(action, "/1.0/instances/web"), EngineEvent::Kind::changed, "web");
   }
   expect_one(decode("instance-snapshot-created", "/1.0/instances/web/snapshots/s1"), EngineEvent::Kind::changed, "web");
@@ -52,8 +53,11 @@ TEST(DecodeEvent, LeavesOutWhatChangesNothing) {
 
 TEST(DecodeEvent, TellsTheEndOfAnOperationForEachOfItsInstances) {
   const auto operation = [](const char* kind, int status) {
-    return decode_event(fmt::format(R"({{"type":"operation","project":"default","metadata":{{"class":"{}","status_code":{},
-      "resources":{{"instances":["/1.0/instances/a","/1.0/instances/b"]}}}}}})", kind, status), "default");
+    return decode_event(
+        fmt::format(R"({{"type":"operation","project":"default","metadata":{{"class":"{}","status_code":{},
+      "resources":{{"instances":["/1.0/instances/a","/1.0/instances/b"]}}}}}})",
+                    kind, status),
+        "default");
   };
   EXPECT_EQ(operation("task", 200).size(), 2u);
   EXPECT_EQ(operation("task", 400).size(), 2u);
@@ -62,10 +66,11 @@ TEST(DecodeEvent, TellsTheEndOfAnOperationForEachOfItsInstances) {
 }
 
 TEST(DecodeEvent, LivesWithGarbage) {
-  for (const char* text : {"", "x", "[]", "{}", "null", R"({"type":"lifecycle"})", R"({"type":5,"metadata":5})",
-                           R"({"type":"lifecycle","metadata":{"action":"instance-started","source":"/1.0/instances/"}})",
-                           R"({"type":"lifecycle","metadata":{"action":"instance-started","source":"/1.0/instances/%zz"}})",
-                           R"({"type":"operation","metadata":{"class":"task","status_code":200,"resources":null}})"}) {
+  for (const char* text :
+       {"", "x", "[]", "{}", "null", R"({"type":"lifecycle"})", R"({"type":5,"metadata":5})",
+        R"({"type":"lifecycle","metadata":{"action":"instance-started","source":"/1.0/instances/"}})",
+        R"({"type":"lifecycle","metadata":{"action":"instance-started","source":"/1.0/instances/%zz"}})",
+        R"({"type":"operation","metadata":{"class":"task","status_code":200,"resources":null}})"}) {
     EXPECT_TRUE(decode_event(text, "default").empty()) << text;
   }
 }

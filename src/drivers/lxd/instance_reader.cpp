@@ -15,15 +15,19 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kReaders = 8;
 constexpr std::size_t kProbes = 4;
-constexpr milliseconds kShareOfOne{1000};        // one instance's share of a careful list
+constexpr milliseconds kShareOfOne{1000};  // one instance's share of a careful list
 constexpr milliseconds kLongestGet{5000};
 constexpr milliseconds kPatientProbe{600'000};
-constexpr milliseconds kCrowdedProbe{15'000};    // where more hang than can be waited for at a time
-constexpr milliseconds kConfigurationTime{8000}; // LXD gives up on the state after 5 s and answers the rest
+constexpr milliseconds kCrowdedProbe{15'000};     // where more hang than can be waited for at a time
+constexpr milliseconds kConfigurationTime{8000};  // LXD gives up on the state after 5 s and answers the rest
 
-milliseconds part(milliseconds whole, int percent) { return whole * percent / 100; }
+milliseconds part(milliseconds whole, int percent) {
+  return whole * percent / 100;
+}
 
-bool is_timeout(const Error& error) { return error.code() == ErrorCode::deadline_exceeded; }
+bool is_timeout(const Error& error) {
+  return error.code() == ErrorCode::deadline_exceeded;
+}
 
 }  // namespace
 
@@ -102,10 +106,11 @@ Result<std::vector<compute::Instance>> InstanceReader::list_one_by_one(Deadline 
       ++reading->open;
     }
     const bool taken = readers_.submit([this, reading, name, deadline] {
-      auto instance = deadline.expired() ? Result<compute::Instance>(translate(Error(
-                                               ErrorCode::deadline_exceeded, "engine.timeout", Text{})))
-                                         : read_one(name, deadline.sooner(std::max(
-                                               milliseconds(1), std::min(kShareOfOne, part(deadline.remaining(), 80)))));
+      auto instance =
+          deadline.expired()
+              ? Result<compute::Instance>(translate(Error(ErrorCode::deadline_exceeded, "engine.timeout", Text{})))
+              : read_one(name, deadline.sooner(
+                                   std::max(milliseconds(1), std::min(kShareOfOne, part(deadline.remaining(), 80)))));
       const std::lock_guard lock(reading->mutex);
       if (instance) {
         reading->instances.push_back(std::move(*instance));

@@ -27,8 +27,8 @@ Result<Status> read_status(Api& api, const std::string& name, Deadline deadline)
 Result<void> change_state(Api& api, const std::string& name, const Body& body, const EngineProgress& progress,
                           const FollowSteps& steps, Deadline deadline) {
   const Subject subject = Subject::of_instance(name);
-  const Answer started = BERTH_TRY(
-      api.call(http::Method::put, instance_path(name) + "/state", json::to_json(body), subject, deadline));
+  const Answer started =
+      BERTH_TRY(api.call(http::Method::put, instance_path(name) + "/state", json::to_json(body), subject, deadline));
   return follow(api, started, subject, progress, steps, deadline);
 }
 
@@ -39,7 +39,9 @@ Result<void> settle(Api& api, const std::string& name, Status wanted, Result<voi
   return otherwise;
 }
 
-Body forced(std::string action) { return {{"action", std::move(action)}, {"force", true}}; }
+Body forced(std::string action) {
+  return {{"action", std::move(action)}, {"force", true}};
+}
 
 /// How long the guest may take, so that there is time for force before the deadline.
 std::int64_t grace_seconds(std::chrono::seconds grace, Deadline deadline) {
@@ -57,22 +59,27 @@ bool may_be_forced(const Result<void>& outcome) {
   switch (outcome.error().code()) {
     case ErrorCode::invalid_argument:
     case ErrorCode::internal:
-    case ErrorCode::conflict: return outcome.error().reason() != "engine.protocol";
-    default: return false;
+    case ErrorCode::conflict:
+      return outcome.error().reason() != "engine.protocol";
+    default:
+      return false;
   }
 }
 
 }  // namespace
 
-Result<void> start_instance(Api& api, const std::string& name, const EngineProgress& progress,
-                            const FollowSteps& steps, Deadline deadline) {
+Result<void> start_instance(Api& api, const std::string& name, const EngineProgress& progress, const FollowSteps& steps,
+                            Deadline deadline) {
   auto outcome = change_state(api, name, {{"action", "start"}}, progress, steps, deadline);
   if (is_gone(outcome)) return settle(api, name, Status::running, std::move(outcome), deadline);
   if (outcome || outcome.error().reason() != "instance.state") return outcome;
   switch (BERTH_TRY(read_status(api, name, deadline))) {
-    case Status::running: return {};
-    case Status::frozen: return change_state(api, name, {{"action", "unfreeze"}}, progress, steps, deadline);
-    default: return outcome;
+    case Status::running:
+      return {};
+    case Status::frozen:
+      return change_state(api, name, {{"action", "unfreeze"}}, progress, steps, deadline);
+    default:
+      return outcome;
   }
 }
 

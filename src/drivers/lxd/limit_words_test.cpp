@@ -15,7 +15,8 @@ TEST(LimitWords, ReadsSizesInBinaryAndDecimalUnits) {
 }
 
 TEST(LimitWords, TakesNothingElseForASize) {
-  for (const char* text : {"", "MiB", "1.5GB", "-1", "1XB", "50%", "0x10", "99999999999999999999", "18446744073709551615KiB"}) {
+  for (const char* text :
+       {"", "MiB", "1.5GB", "-1", "1XB", "50%", "0x10", "99999999999999999999", "18446744073709551615KiB"}) {
     EXPECT_EQ(parse_size(text), std::nullopt) << text;
   }
 }

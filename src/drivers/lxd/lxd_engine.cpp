@@ -48,7 +48,9 @@ http::Endpoint unix_endpoint(std::string socket_path) {
 
 LxdEngine::LxdEngine(Settings settings) : parts_(std::make_unique<Parts>(std::move(settings))) {}
 
-LxdEngine::~LxdEngine() { parts_->api.stop(); }
+LxdEngine::~LxdEngine() {
+  parts_->api.stop();
+}
 
 Result<compute::EngineInfo> LxdEngine::info(Deadline deadline) {
   const Answer answer = BERTH_TRY(parts_->api.get("", {}, deadline));
@@ -62,17 +64,14 @@ Result<compute::EngineInfo> LxdEngine::info(Deadline deadline) {
   info.product = product_name(*product);
   info.version = environment["server_version"].string_or("");
   info.host = environment["server_name"].string_or("");
-  info.capabilities = {.snapshots = true,
-                       .images = true,
-                       .exec = true,
-                       .console = true,
-                       .limits = true,
-                       .rename = true,
-                       .events = true};
+  info.capabilities = {
+      .snapshots = true, .images = true, .exec = true, .console = true, .limits = true, .rename = true, .events = true};
   return info;
 }
 
-Result<std::vector<compute::Instance>> LxdEngine::list(Deadline deadline) { return parts_->reader.list(deadline); }
+Result<std::vector<compute::Instance>> LxdEngine::list(Deadline deadline) {
+  return parts_->reader.list(deadline);
+}
 
 Result<compute::Instance> LxdEngine::get(const std::string& name, Deadline deadline) {
   BERTH_CHECK(check_instance(name));
@@ -130,8 +129,14 @@ Result<bool> LxdEngine::still_working(const std::string& handle, Deadline deadli
   return is_running(parts_->api, handle, deadline);
 }
 
-compute::SnapshotAbility* LxdEngine::snapshots() { return &parts_->snapshots; }
-compute::ImageAbility* LxdEngine::images() { return &parts_->images; }
-compute::TerminalAbility* LxdEngine::terminals() { return &parts_->terminals; }
+compute::SnapshotAbility* LxdEngine::snapshots() {
+  return &parts_->snapshots;
+}
+compute::ImageAbility* LxdEngine::images() {
+  return &parts_->images;
+}
+compute::TerminalAbility* LxdEngine::terminals() {
+  return &parts_->terminals;
+}
 
 }  // namespace berth::drivers::lxd

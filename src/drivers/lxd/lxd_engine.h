@@ -12,7 +12,7 @@ namespace berth::drivers::lxd {
 struct Settings {
   http::Endpoint endpoint;
   std::string project = "default";
-  std::string storage_pool = ""; ///< of new root disks; "": the profile's, else the server's first
+  std::string storage_pool = "";  ///< of new root disks; "": the profile's, else the server's first
 };
 
 /// The endpoint of a server's unix socket.

@@ -13,7 +13,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::ScriptedServer;
 
-Deadline soon() { return Deadline::after(seconds(10)); }
+Deadline soon() {
+  return Deadline::after(seconds(10));
+}
 
 /// The engine against servers that say what no LXD should.
 class LxdEngineAnswersTest : public ::testing::Test {
@@ -27,7 +29,9 @@ class LxdEngineAnswersTest : public ::testing::Test {
   }
   /// Every request gets this.
   void serve(int status, std::string body) {
-    serve([status, body = std::move(body)](ScriptedServer::Peer& peer, const std::string&) { peer.answer(status, body); });
+    serve([status, body = std::move(body)](ScriptedServer::Peer& peer, const std::string&) {
+      peer.answer(status, body);
+    });
   }
   void serve_error(int code, const std::string& words) {
     serve(code, fmt::format(R"({{"type":"error","error_code":{},"error":"{}"}})", code, words));
@@ -36,7 +40,8 @@ class LxdEngineAnswersTest : public ::testing::Test {
   void serve_operation(int status_code, const std::string& words) {
     serve([=](ScriptedServer::Peer& peer, const std::string& request) {
       if (request.starts_with("GET /1.0/operations/")) {
-        peer.answer(200, fmt::format(R"({{"type":"sync","metadata":{{"status_code":{},"err":"{}"}}}})", status_code, words));
+        peer.answer(200,
+                    fmt::format(R"({{"type":"sync","metadata":{{"status_code":{},"err":"{}"}}}})", status_code, words));
       } else if (request.starts_with("GET ")) {
         peer.answer(200, R"({"type":"sync","metadata":{"status":"Stopped"}})");
       } else {
@@ -51,9 +56,9 @@ class LxdEngineAnswersTest : public ::testing::Test {
 };
 
 TEST_F(LxdEngineAnswersTest, CallsWhatIsNoAnswerOfLxdAProtocolFault) {
-  for (const char* body : {"", "<html>502</html>", "{", "[]", "null", "{}", R"({"type":"odd"})", R"({"type":"sync"})",
-                           R"({"type":"sync","metadata":5})", R"({"type":"sync","metadata":[{}]})",
-                           R"({"type":"async"})"}) {
+  for (const char* body :
+       {"", "<html>502</html>", "{", "[]", "null", "{}", R"({"type":"odd"})", R"({"type":"sync"})",
+        R"({"type":"sync","metadata":5})", R"({"type":"sync","metadata":[{}]})", R"({"type":"async"})"}) {
     serve(200, body);
     const auto all = engine_.list(soon());
     ASSERT_FALSE(all) << body;
@@ -187,12 +192,9 @@ TEST_F(LxdEngineAnswersTest, ReadsProgressFromNumbersAndFromWords) {
   compute::EngineProgress progress;
   progress.report = [&](int percent, std::string stage) { reports.emplace_back(percent, std::move(stage)); };
   ASSERT_TRUE(engine_.start("web", progress, soon()));
-  EXPECT_EQ(reports, (std::vector<std::pair<int, std::string>>{{0, "start"},
-                                                               {12, "download"},
-                                                               {45, "unpack"},
-                                                               {45, "container"},
-                                                               {45, "start"},
-                                                               {100, "start"}}));
+  EXPECT_EQ(reports,
+            (std::vector<std::pair<int, std::string>>{
+                {0, "start"}, {12, "download"}, {45, "unpack"}, {45, "container"}, {45, "start"}, {100, "start"}}));
 }
 
 TEST_F(LxdEngineAnswersTest, PassesNamesAndProjectAsData) {

@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::chrono::seconds kSlice{1};
 
-std::string operation_path(const std::string& id) { return "/operations/" + http::percent_encode(id); }
+std::string operation_path(const std::string& id) {
+  return "/operations/" + http::percent_encode(id);
+}
 
 /// 200 succeeded, 400 failed, 401 cancelled; anything below means that it still goes on.
 constexpr std::int64_t kSucceeded = 200;

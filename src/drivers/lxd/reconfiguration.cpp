@@ -63,8 +63,8 @@ Result<void> try_update(Api& api, const std::string& name, const compute::Instan
   if (body.empty() && !change.description) return {};
   // LXD 5.0 empties a description that a PATCH leaves out.
   body["description"] = change.description ? *change.description : instance["description"].string_or("");
-  const Answer answer = BERTH_TRY(api.call(http::Method::patch, instance_path(name), json::to_json(body), subject,
-                                           deadline, present.etag()));
+  const Answer answer = BERTH_TRY(
+      api.call(http::Method::patch, instance_path(name), json::to_json(body), subject, deadline, present.etag()));
   return follow(api, answer, subject, {}, {.stage = "update"}, deadline);
 }
 

@@ -20,8 +20,8 @@ Result<void> check_snapshot(const std::string& instance, const std::string& snap
 Result<std::vector<compute::InstanceSnapshot>> Snapshots::list_snapshots(const std::string& instance,
                                                                          Deadline deadline) {
   BERTH_CHECK(check_instance(instance));
-  const Answer answer = BERTH_TRY(api_.get(instance_path(instance) + "/snapshots?recursion=1",
-                                           Subject::of_instance(instance), deadline));
+  const Answer answer =
+      BERTH_TRY(api_.get(instance_path(instance) + "/snapshots?recursion=1", Subject::of_instance(instance), deadline));
   if (!answer.metadata().is_array()) return nonsense("the snapshots are no list");
   std::vector<compute::InstanceSnapshot> snapshots;
   for (const auto& entry : answer.metadata().elements()) snapshots.push_back(BERTH_TRY(decode_snapshot(entry)));
@@ -34,8 +34,8 @@ Result<void> Snapshots::create_snapshot(const std::string& instance, const std::
   BERTH_CHECK(compute::check_snapshot_name(snapshot));
   const Subject subject = Subject::of_snapshot(instance, snapshot);
   const Body body{{"name", snapshot}, {"stateful", stateful}};
-  const Answer started = BERTH_TRY(api_.call(http::Method::post, instance_path(instance) + "/snapshots",
-                                             json::to_json(body), subject, deadline));
+  const Answer started = BERTH_TRY(
+      api_.call(http::Method::post, instance_path(instance) + "/snapshots", json::to_json(body), subject, deadline));
   return follow(api_, started, subject, progress, {.stage = "snapshot"}, deadline);
 }
 

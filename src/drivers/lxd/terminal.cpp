@@ -21,12 +21,14 @@ constexpr milliseconds kLastOutputTime{2000};
 constexpr std::size_t kOutputLimit = 1UL << 20U;
 constexpr std::uint16_t kNormalClosure = 1000;
 
-http::Payload control_message(const Body& body) { return std::make_shared<const std::string>(json::to_json(body)); }
+http::Payload control_message(const Body& body) {
+  return std::make_shared<const std::string>(json::to_json(body));
+}
 
 http::Payload resize_message(compute::TerminalSize size) {
-  return control_message({{"command", "window-resize"},
-                          {"args", StringMap{{"width", std::to_string(size.columns)},
-                                             {"height", std::to_string(size.rows)}}}});
+  return control_message(
+      {{"command", "window-resize"},
+       {"args", StringMap{{"width", std::to_string(size.columns)}, {"height", std::to_string(size.rows)}}}});
 }
 
 http::Payload kill_message() {
@@ -254,8 +256,7 @@ Result<std::shared_ptr<compute::Terminal>> Terminals::open(const Answer& started
                                                            std::shared_ptr<compute::TerminalOutput> output,
                                                            Deadline deadline) {
   OperationSockets sockets(api_, sockets_, started);
-  auto session =
-      std::make_shared<Session>(api_, finishers_, sockets.operation(), has_exit_code, std::move(output));
+  auto session = std::make_shared<Session>(api_, finishers_, sockets.operation(), has_exit_code, std::move(output));
   // The control socket first: once the data socket stands, output may come and the end may be told.
   auto control = BERTH_TRY(sockets.connect("control", std::make_shared<DeafHandler>(), deadline));
   auto data = BERTH_TRY(sockets.connect("0", session, deadline));
@@ -278,9 +279,7 @@ Result<std::shared_ptr<compute::Terminal>> Terminals::console(const std::string&
                                                               std::shared_ptr<compute::TerminalOutput> output,
                                                               Deadline deadline) {
   BERTH_CHECK(check_instance(instance));
-  const Body body{{"type", "console"},
-                  {"width", std::int64_t{size.columns}},
-                  {"height", std::int64_t{size.rows}}};
+  const Body body{{"type", "console"}, {"width", std::int64_t{size.columns}}, {"height", std::int64_t{size.rows}}};
   const Answer started = BERTH_TRY(api_.call(http::Method::post, instance_path(instance) + "/console",
                                              json::to_json(body), Subject::of_instance(instance), deadline));
   return open(started, false, std::move(output), deadline);
