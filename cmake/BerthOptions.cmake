@@ -18,8 +18,8 @@ if(NOT BERTH_BUILD_FUZZERS AND NOT BERTH_SANITIZE)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 raises false alarms of these kinds from the standard library and Boost at -O2.
-  add_compile_options(-Wno-error=maybe-uninitialized -Wno-error=restrict -Wno-error=stringop-overflow
-                      -Wno-error=array-bounds -Wno-error=stringop-overread -Wno-error=dangling-pointer)
+  add_compile_options(-Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow
+                      -Wno-array-bounds -Wno-stringop-overread -Wno-dangling-pointer)
 endif()
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
   add_compile_definitions(_GLIBCXX_ASSERTIONS)
