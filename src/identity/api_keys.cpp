@@ -69,7 +69,7 @@ Result<IssuedApiKey> StoreIdentityService::create_key(UserId owner, const NewApi
           return name_taken();
         }
         if (present.size() >= kMostKeys) {
-          return Error(ErrorCode::exhausted, "api_key.limit",
+          return Error(ErrorCode::conflict, "api_key.limit",
                        {"每个用户最多 100 个 API 密钥", "A user has at most 100 API keys"});
         }
         BERTH_CHECK(

@@ -109,8 +109,7 @@ class IdentityService {
                                                          const Clock& clock);
   virtual ~IdentityService() = default;
 
-  // --- Who is calling
-  // -------------------------------------------------------------------------------
+  // Who is calling
   /// Settles a bearer token or an API key from memory: no store, no lock that a writer holds for
   /// long. Errors: unauthenticated "auth.invalid", "auth.expired", "auth.revoked".
   virtual Result<PrincipalPointer> authenticate(std::string_view credential) const = 0;
@@ -120,8 +119,7 @@ class IdentityService {
   /// was read.
   virtual std::uint64_t epoch() const = 0;
 
-  // --- Sessions
-  // -------------------------------------------------------------------------------------
+  // Sessions
   /// `login` is a user name or an e-mail address. Costs the same time whether or not the account
   /// exists. Errors: unauthenticated "auth.bad_credentials"; unauthenticated "auth.otp_required"
   /// when the second factor is missing and "auth.otp_invalid" when it is wrong; rate_limited
@@ -142,8 +140,7 @@ class IdentityService {
   virtual Result<void> revoke_token(const Principal& principal, const audit::Origin& origin) = 0;
   virtual Result<void> logout_everywhere(UserId user, const audit::Origin& origin) = 0;
 
-  // --- Users
-  // ----------------------------------------------------------------------------------------
+  // Users
   // Errors: invalid_argument "identity.invalid" naming every bad field; already_exists
   // "user.username_taken", "user.email_taken"; not_found "user.not_found".
   virtual Result<User> create_user(const NewUser& user, const audit::Origin& origin) = 0;
@@ -161,8 +158,7 @@ class IdentityService {
                                        const audit::Origin& origin) = 0;
   virtual Result<bool> has_users() const = 0;
 
-  // --- Second factor (RFC 6238, SHA-1, 6 digits, 30 s, one step of drift, each code once)
-  // -----------
+  // Second factor (RFC 6238, SHA-1, 6 digits, 30 s, one step of drift, each code once)
   /// Makes a secret that counts only once it is confirmed. Errors: conflict "totp.enabled".
   virtual Result<TotpEnrolment> begin_totp(UserId id, const audit::Origin& origin) = 0;
   /// Errors: conflict "totp.enabled", "totp.not_begun"; invalid_argument "auth.otp_invalid".
@@ -170,12 +166,9 @@ class IdentityService {
   /// Errors: conflict "totp.not_enabled".
   virtual Result<void> disable_totp(UserId id, const audit::Origin& origin) = 0;
 
-  // --- API keys
-  // ------------------------------------------------------------------------------------- A key's
-  // scope is bounded by its owner's role, not by the credential that asks: let only sessions make
-  // keys.
-  /// Errors: invalid_argument "identity.invalid"; already_exists "api_key.name_taken"; exhausted
-  /// "api_key.limit" beyond 100 keys.
+  // A key's scope is bounded by its owner's role, not by the credential that asks: let only sessions make keys.
+  /// Errors: invalid_argument "identity.invalid"; already_exists "api_key.name_taken"; conflict "api_key.limit"
+  /// beyond 100 keys.
   virtual Result<IssuedApiKey> create_key(UserId owner, const NewApiKey& key, const audit::Origin& origin) = 0;
   virtual Result<std::vector<ApiKey>> list_keys(UserId owner) const = 0;
   /// Errors: not_found "api_key.not_found", also for somebody else's key.

@@ -94,8 +94,7 @@ Result<void> StoreIdentityService::start() {
   return {};
 }
 
-// --- Who is calling
-// -----------------------------------------------------------------------------------
+// Who is calling
 
 Result<PrincipalPointer> StoreIdentityService::authenticate(std::string_view credential) const {
   const Timestamp now = clock_.now();
@@ -116,8 +115,7 @@ Result<PrincipalPointer> StoreIdentityService::authenticate(std::string_view cre
   return principal;
 }
 
-// --- Memory
-// -------------------------------------------------------------------------------------------
+// Memory
 
 void StoreIdentityService::Mailbox::post(UserId user) {
   {
@@ -201,8 +199,7 @@ Result<void> StoreIdentityService::announce(store::Transaction& transaction, Use
   return database_.notify(transaction, kChannel, fmt::format("{} {}", node_, id.value()));
 }
 
-// --- Audit
-// --------------------------------------------------------------------------------------------
+// Audit
 
 Result<void> StoreIdentityService::record(store::Transaction& transaction, const audit::Origin& origin,
                                           std::string action, const User& user, Details details,
@@ -243,8 +240,7 @@ Result<void> StoreIdentityService::record_block(const audit::Origin& origin, con
   });
 }
 
-// --- Housekeeping
-// -------------------------------------------------------------------------------------
+// Housekeeping
 
 Result<void> StoreIdentityService::sweep() {
   const Timestamp now = clock_.now();
