@@ -1,5 +1,7 @@
 #include "http/connection.h"
 
+#include <sys/sendfile.h>
+
 #include <array>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -82,6 +84,8 @@ void Connection<Stream>::start() {
       self->read();
     });
   } else {
+    boost::system::error_code ignored;
+    stream_.non_blocking(true, ignored);
     // The first request must come as quickly as any header.
     set_phase(Phase::idle, state_.settings.limits.header_time);
     read();
@@ -104,7 +108,7 @@ void Connection<Stream>::check_time(Instant now) {
     boost::system::error_code ignored;
     stream_.lowest_layer().cancel(ignored);
     refuse(408);
-    return write();
+    return process();
   }
   abort();
 }
@@ -150,10 +154,13 @@ void Connection<Stream>::on_read(const boost::system::error_code& error, std::si
 
 template <class Stream>
 void Connection<Stream>::process() {
-  while (keep_alive_ && queued_count_ < kBatch && parse()) {
-    if (handle() == Outcome::waiting) break;
+  for (;;) {
+    while (keep_alive_ && queued_count_ < kBatch && parse()) {
+      if (handle() == Outcome::waiting) break;
+    }
+    if (queued_count_ == 0) break;
+    if (!write() || !go_on()) return;
   }
-  if (queued_count_ > 0) return write();
   if (upgrade_handler_) return upgrade();
   if (waiting_) return;
   if (!keep_alive_) return shut_down();
@@ -395,9 +402,9 @@ void Connection<Stream>::finish(Response response) {
   parser_.reset();
 }
 
+/// Sends what is queued. True when the kernel took all of it at once; otherwise on_written() follows, or it failed.
 template <class Stream>
-void Connection<Stream>::write() {
-  writing_ = true;
+bool Connection<Stream>::write() {
   set_phase(Phase::writing, state_.settings.limits.write_time);
   std::swap(queued_, sending_);
   buffers_.clear();
@@ -408,37 +415,80 @@ void Connection<Stream>::write() {
     if (!out.shared_body.empty()) buffers_.emplace_back(out.shared_body.data(), out.shared_body.size());
   }
   queued_count_ = 0;
-  asio::async_write(stream_, std::span<const asio::const_buffer>(buffers_),
+  std::span<asio::const_buffer> rest(buffers_);
+  if constexpr (!kIsTls<Stream>) {
+    const auto taken = send_now();
+    if (!taken) {
+      close();
+      return false;
+    }
+    state_.sent_bytes->add(*taken);
+    std::size_t gone = *taken;
+    while (!rest.empty() && gone >= rest.front().size()) {
+      gone -= rest.front().size();
+      rest = rest.subspan(1);
+    }
+    if (rest.empty()) return true;
+    rest.front() += gone;
+  }
+  writing_ = true;
+  asio::async_write(stream_, std::span<const asio::const_buffer>(rest),
                     [self = this->shared_from_this()](const boost::system::error_code& error, std::size_t bytes) {
                       self->on_written(error, bytes);
                     });
+  return false;
+}
+
+/// What the kernel takes of `buffers_` without waiting, in bytes; nothing if the connection is broken. Most answers
+/// fit the socket's buffer, and then no handler has to be queued.
+template <class Stream>
+std::optional<std::size_t> Connection<Stream>::send_now() {
+  boost::system::error_code error;
+  const auto& [head, body, content, shared_body] = sending_.front();
+  const bool alone = buffers_.size() == 2 && !shared_body.empty() && shared_body.data() == content->bytes().data();
+  const int file = alone ? content->file_for_use() : -1;
+  auto& socket = boost::beast::get_lowest_layer(stream_);
+  if (file < 0) {
+    const std::size_t taken = socket.write_some(std::span<const asio::const_buffer>(buffers_), error);
+    return error && error != asio::error::would_block ? std::nullopt : std::optional(taken);
+  }
+  const std::size_t taken = socket.send(asio::buffer(head), MSG_MORE, error);
+  if (error && error != asio::error::would_block) return std::nullopt;
+  if (taken < head.size()) return taken;
+  off_t offset = 0;
+  const auto sent = ::sendfile(socket.native_handle(), file, &offset, shared_body.size());
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) return std::nullopt;
+  return taken + static_cast<std::size_t>(std::max<ssize_t>(sent, 0));
 }
 
 template <class Stream>
 void Connection<Stream>::on_written(const boost::system::error_code& error, std::size_t bytes) {
   writing_ = false;
+  state_.sent_bytes->add(bytes);
+  if (error) close();
+  if (go_on()) process();
+}
+
+/// Behind a write: gives back what was sent; true if there may be more to do now.
+template <class Stream>
+bool Connection<Stream>::go_on() {
   for (Outgoing& out : sending_) {
     out.content.reset();
     out.shared_body = {};
     out.body.clear();
   }
-  if (phase_ == Phase::closed) return;
-  if (error) return close();
-  state_.sent_bytes->add(bytes);
+  if (phase_ == Phase::closed) return false;
   if (waiting_) {
     phase_ = Phase::working;
-    return;
+    return false;
   }
   if (parser_) {
     // A "100 Continue" went out; the body follows.
     set_phase(Phase::body, state_.settings.limits.body_time);
-    return process();
-  }
-  if (queued_count_ == 0 && !upgrade_handler_ && keep_alive_ && input_begin_ == input_end_) {
+  } else if (queued_count_ == 0 && !upgrade_handler_ && keep_alive_ && input_begin_ == input_end_) {
     set_phase(Phase::idle, state_.settings.limits.idle_time);
-    return read();
   }
-  process();
+  return true;
 }
 
 template <class Stream>

@@ -62,7 +62,9 @@ class Connection final : public Tracked, public std::enable_shared_from_this<Con
   Response guarded(std::move_only_function<Response()>& work);
   bool answer_preflight();
   void finish(Response response);
-  void write();
+  bool write();
+  std::optional<std::size_t> send_now();
+  bool go_on();
   void on_written(const boost::system::error_code& error, std::size_t bytes);
   void upgrade();
   void shut_down();

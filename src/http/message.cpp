@@ -1,6 +1,8 @@
 #include "http/message.h"
 
 #include <sodium.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <mutex>
@@ -100,11 +102,37 @@ struct Content::Compressed {
   std::optional<std::string> bytes;
 };
 
+/// Every thread of the server may be the one that makes it.
+struct Content::MemoryFile {
+  static constexpr std::size_t kLeast = 16UL * 1024;  ///< below, copying costs less than the second system call
+  static constexpr unsigned kUses = 8;
+
+  ~MemoryFile() {
+    if (descriptor >= 0) ::close(descriptor);
+  }
+
+  /// Without a descriptor or memory for it the bytes are sent as ever.
+  void make(std::string_view bytes) {
+    const int made = ::memfd_create("berth-content", MFD_CLOEXEC);
+    if (made < 0) return;
+    if (::write(made, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size())) {
+      descriptor = made;
+    } else {
+      ::close(made);
+    }
+  }
+
+  std::atomic<unsigned> uses{0};
+  std::once_flag once;
+  int descriptor = -1;
+};
+
 Content::Content(std::string content_type, std::string bytes)
     : type_(std::move(content_type)),
       bytes_(std::move(bytes)),
       etag_(hashed_etag(bytes_)),
-      compressed_(std::make_unique<Compressed>()) {
+      compressed_(std::make_unique<Compressed>()),
+      file_(std::make_unique<MemoryFile>()) {
   etag_ = "W/\"" + etag_ + "\"";
 }
 
@@ -112,13 +140,24 @@ Content::Content(std::string content_type, std::string bytes, std::string etag)
     : type_(std::move(content_type)),
       bytes_(std::move(bytes)),
       etag_("W/\"" + etag + "\""),
-      compressed_(std::make_unique<Compressed>()) {}
+      compressed_(std::make_unique<Compressed>()),
+      file_(std::make_unique<MemoryFile>()) {}
 
 Content::~Content() = default;
 
 const std::string* Content::gzip() const {
   std::call_once(compressed_->once, [this] { compressed_->bytes = compress(bytes_); });
   return compressed_->bytes ? &*compressed_->bytes : nullptr;
+}
+
+int Content::file_for_use() const {
+  if (bytes_.size() < MemoryFile::kLeast) return -1;
+  if (file_->uses.load(std::memory_order_relaxed) < MemoryFile::kUses &&
+      file_->uses.fetch_add(1, std::memory_order_relaxed) + 1 < MemoryFile::kUses) {
+    return -1;
+  }
+  std::call_once(file_->once, [this] { file_->make(bytes_); });
+  return file_->descriptor;
 }
 
 Response Response::json(int status, std::string body) {

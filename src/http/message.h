@@ -94,13 +94,18 @@ class Content {
   const std::string& etag() const { return etag_; }
   /// The gzip form, made on first use; nothing if it would not be smaller.
   const std::string* gzip() const;
+  /// The bytes as a file in memory, for sendfile(2), which shares its pages with every receiver instead of copying
+  /// them for each. Counts a use; made when a large content turns out to be asked for again and again, -1 otherwise.
+  int file_for_use() const;
 
  private:
   struct Compressed;
+  struct MemoryFile;
   std::string type_;
   std::string bytes_;
   std::string etag_;
   std::unique_ptr<Compressed> compressed_;
+  std::unique_ptr<MemoryFile> file_;
 };
 
 using ContentPointer = std::shared_ptr<const Content>;

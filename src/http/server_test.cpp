@@ -112,7 +112,10 @@ class EchoHandler final : public WebSocketHandler {
 class TestApplication final : public Application {
  public:
   Dispatch dispatch(Request& request) override {
-    last_peer = request.peer;
+    {
+      const std::lock_guard lock(mutex);
+      last_peer_ = request.peer;
+    }
     if (request.path == "/content") return Response::of(content);
     if (request.path == "/large") return Response::json(200, std::string(200'000, 'a'));
     if (request.path == "/echo") return Response::json(200, request.body);
@@ -140,6 +143,10 @@ class TestApplication final : public Application {
   Response refuse(int status, Language) override { return Response::json(status, "\"refused\""); }
   std::size_t body_limit(const Request&) const override { return 1000; }
 
+  Peer last_peer() {
+    const std::lock_guard lock(mutex);
+    return last_peer_;
+  }
   void release() {
     const std::lock_guard lock(mutex);
     open = true;
@@ -148,11 +155,13 @@ class TestApplication final : public Application {
 
   WorkerPool pool{{"test", 1, 1}};
   ContentPointer content = std::make_shared<Content>("application/json", std::string(5000, 'c'));
-  Peer last_peer;
   std::atomic<int> websockets_closed{0};
   std::mutex mutex;
   std::condition_variable released;
   bool open = false;
+
+ private:
+  Peer last_peer_;
 };
 
 class ServerTest : public ::testing::Test {
@@ -286,6 +295,39 @@ TEST_F(ServerTest, CompressesLargerAnswersForThoseWhoTakeIt) {
             std::string::npos);
 }
 
+/// Text whose every part differs from its neighbours, so that a piece lost or sent twice shows.
+std::string counted_text(std::size_t size) {
+  std::string text;
+  for (int i = 0; text.size() < size; ++i) text += std::to_string(i) + ",";
+  text.resize(size);
+  return text;
+}
+
+TEST_F(ServerTest, SendsAContentWholeHoweverOftenItIsAskedFor) {
+  const std::string body = counted_text(50'000);
+  application_->content = std::make_shared<Content>("application/json", body);
+  serve();
+  RawConnection connection(port_);
+  for (int i = 1; i <= 20; ++i) {
+    connection.send("GET /content HTTP/1.1\r\nHost: x\r\n\r\n");
+    ASSERT_TRUE(connection.read_answers(i).ends_with("\r\n\r\n" + body)) << "answer " << i;
+  }
+}
+
+TEST_F(ServerTest, GivesAReaderThatPausesTheRestOfALargeContent) {
+  const std::string body = counted_text(20'000'000);  // more than a socket's buffers hold
+  application_->content = std::make_shared<Content>("application/json", body);
+  serve();
+  for (int i = 1; i <= 10; ++i) {
+    RawConnection connection(port_);
+    connection.send("GET /content HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    // The answer to a later connection shows that the first one was begun, and waits for its reader.
+    ASSERT_NE(ask("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").find("GET /a"), std::string::npos);
+    const std::string answer = connection.read_to_end();
+    ASSERT_TRUE(answer.ends_with("\r\n\r\n" + body)) << "answer " << i << ": " << answer.size();
+  }
+}
+
 TEST_F(ServerTest, GivesAMountThePathBelowItsPrefix) {
   serve();
   EXPECT_NE(ask("GET /mounted/x HTTP/1.1\r\nHost: x\r\n\r\n").find("\"GET /x\""), std::string::npos);
@@ -411,8 +453,8 @@ TEST_F(ServerTest, SurvivesClientsThatLeaveBeforeTheirAnswer) {
 TEST_F(ServerTest, BelievesForwardedAddressesOnlyFromTrustedProxies) {
   serve();
   ask("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n");
-  EXPECT_EQ(application_->last_peer.address, "127.0.0.1");
-  EXPECT_TRUE(application_->last_peer.loopback);
+  EXPECT_EQ(application_->last_peer().address, "127.0.0.1");
+  EXPECT_TRUE(application_->last_peer().loopback);
 }
 
 TEST_F(ServerTest, TakesTheClientsAddressFromATrustedProxy) {
@@ -420,9 +462,9 @@ TEST_F(ServerTest, TakesTheClientsAddressFromATrustedProxy) {
   settings.trusted_proxies = {"127.0.0.0/8"};
   serve(settings);
   ask("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 198.51.100.1, 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\r\n");
-  EXPECT_EQ(application_->last_peer.address, "203.0.113.9");
-  EXPECT_FALSE(application_->last_peer.loopback);
-  EXPECT_TRUE(application_->last_peer.secure);
+  EXPECT_EQ(application_->last_peer().address, "203.0.113.9");
+  EXPECT_FALSE(application_->last_peer().loopback);
+  EXPECT_TRUE(application_->last_peer().secure);
 }
 
 TEST_F(ServerTest, AnswersPreflightsOfAllowedOriginsOnly) {
