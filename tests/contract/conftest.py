@@ -1,6 +1,5 @@
 """The daemons and engines that the contract's tests share."""
 
-import os
 import pathlib
 import secrets
 import sys
@@ -17,10 +16,7 @@ from lxd_server import REPOSITORY, LxdServer  # noqa: E402
 @pytest.fixture(scope="session")
 def document():
     """The text of the published document."""
-    shared = pathlib.Path(os.environ.get("BERTH_SHARED") or REPOSITORY.parent / "shared")
-    file = shared / "contracts" / "lxd-panel.md"
-    assert file.is_file(), f"{file} is missing: the contract is tested against the published document"
-    return file.read_text(encoding="utf-8")
+    return (REPOSITORY / "docs" / "contracts" / "lxd-panel.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
