@@ -23,7 +23,8 @@ struct Capabilities {
   bool console = false;
   bool limits = false;
   bool rename = false;
-  bool events = false;  ///< `watch` reports changes made outside
+  bool events = false;        ///< `watch` reports changes made outside
+  bool descriptions = false;  ///< an instance's description can be changed
 };
 
 struct EngineInfo {
@@ -66,6 +67,14 @@ struct EngineProgress {
 class SnapshotAbility;
 class ImageAbility;
 class TerminalAbility;
+// Those of compute/container_engine.h.
+class ContainerAbility;
+class RegistryAbility;
+class LogAbility;
+class ArchiveAbility;
+class VolumeAbility;
+class NetworkAbility;
+class CapacityAbility;
 
 /// One engine that runs instances: the core that every engine has. Calls block until done or until the
 /// deadline, are thread-safe, and are harmless to repeat. The errors of every call: unavailable
@@ -75,6 +84,9 @@ class TerminalAbility;
 class InstanceEngine {
  public:
   virtual ~InstanceEngine() = default;
+
+  /// Whether an instance of this engine can have that name. Errors: invalid_argument "instance.name".
+  virtual Result<void> check_name(std::string_view name) const { return check_instance_name(name); }
 
   /// Asks the engine who it is; also the health check.
   virtual Result<EngineInfo> info(Deadline deadline) = 0;
@@ -107,6 +119,13 @@ class InstanceEngine {
   virtual SnapshotAbility* snapshots() { return nullptr; }
   virtual ImageAbility* images() { return nullptr; }
   virtual TerminalAbility* terminals() { return nullptr; }
+  virtual ContainerAbility* containers() { return nullptr; }
+  virtual RegistryAbility* registry() { return nullptr; }
+  virtual LogAbility* logs() { return nullptr; }
+  virtual ArchiveAbility* archives() { return nullptr; }
+  virtual VolumeAbility* volumes() { return nullptr; }
+  virtual NetworkAbility* networks() { return nullptr; }
+  virtual CapacityAbility* capacities() { return nullptr; }
 };
 
 /// Errors beside the engine's: not_found "snapshot.not_found", already_exists "snapshot.exists".

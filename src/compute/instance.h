@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/result.h"
+#include "compute/container.h"
 
 namespace berth::compute {
 
@@ -44,6 +45,7 @@ struct InstanceCounters {
 /// One instance at one moment. Immutable once published; shared by snapshots of the inventory.
 struct Instance {
   std::string name;
+  std::string engine_id;  ///< the engine's own id, another one when it was made anew; "" where it has none
   Status status = Status::stopped;
   std::string engine_status;  ///< the engine's own word ("Running"), shown by lxd-panel
   InstanceType type = InstanceType::container;
@@ -90,7 +92,8 @@ struct Image {
 /// The complete wish for a new instance.
 struct NewInstance {
   std::string name;
-  std::string image;  ///< alias or fingerprint
+  std::string image;                           ///< alias, fingerprint or reference
+  std::optional<ContainerSettings> container;  ///< for engines that have containers()
   InstanceType type = InstanceType::container;
   std::string description;
   InstanceLimits limits;

@@ -27,12 +27,13 @@ std::optional<std::optional<T>> mentioned(const std::optional<T>& value) {
   return std::optional<std::optional<T>>(value);
 }
 
-Result<void> check_new_instance(const NewInstance& instance) {
-  BERTH_CHECK(check_instance_name(instance.name));
+Result<void> check_new_instance(const InstanceEngine& engine, const NewInstance& instance) {
+  BERTH_CHECK(engine.check_name(instance.name));
   if (instance.image.empty() || instance.image.size() > 256 || !is_utf8(instance.image)) {
     const Text message{"必须指定镜像的别名或指纹", "An image's alias or fingerprint is required"};
     return Error(ErrorCode::invalid_argument, "instance.image", message).with_field("image", message);
   }
+  if (instance.container) BERTH_CHECK(check_container_settings(*instance.container));
   BERTH_CHECK(check_limits(instance.limits));
   return check_description(instance.description);
 }
@@ -48,7 +49,7 @@ Result<operations::TicketPointer> InstanceService::create(const Viewer& viewer, 
                    {"只能为自己创建实例", "You can create instances for yourself only"});
     }
   }
-  BERTH_CHECK(check_new_instance(instance));
+  BERTH_CHECK(check_new_instance(engine_, instance));
   BERTH_CHECK(require_engine());
   if (inventory_.snapshot()->find(instance.name) != nullptr) {
     // The snapshot may be a moment behind a removal.
@@ -88,7 +89,7 @@ Result<operations::TicketPointer> InstanceService::create(const Viewer& viewer, 
 Result<ActionOutcome> InstanceService::rename(const Viewer& viewer, const std::string& name,
                                               const std::string& new_name) {
   BERTH_CHECK(locate(viewer, name));
-  if (auto checked = check_instance_name(new_name); !checked) {
+  if (auto checked = engine_.check_name(new_name); !checked) {
     const Text message = checked.error().message();
     return take_error(checked).with_fields({{"new_name", message}});
   }

@@ -64,7 +64,7 @@ Result<InstancePointer> InstanceService::locate(const Viewer& viewer, const std:
   InstancePointer instance = inventory_.snapshot()->find(name);
   if (instance != nullptr && !viewer.may_see(*instance)) return instance_not_found(name);
   // No engine has an instance of such a name: it need not be asked.
-  if (instance == nullptr && !check_instance_name(name)) return instance_not_found(name);
+  if (instance == nullptr && !engine_.check_name(name)) return instance_not_found(name);
   BERTH_CHECK(require_engine());
   if (instance == nullptr) {
     auto read = inventory_.reread(name, Deadline::after(kConfirm));

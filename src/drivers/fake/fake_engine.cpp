@@ -174,7 +174,8 @@ Result<compute::EngineInfo> FakeEngine::info(Deadline deadline) {
                               .console = true,
                               .limits = true,
                               .rename = true,
-                              .events = true}};
+                              .events = true,
+                              .descriptions = true}};
 }
 
 Result<std::vector<Instance>> FakeEngine::list(Deadline deadline) {

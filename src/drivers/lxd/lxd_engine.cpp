@@ -64,8 +64,14 @@ Result<compute::EngineInfo> LxdEngine::info(Deadline deadline) {
   info.product = product_name(*product);
   info.version = environment["server_version"].string_or("");
   info.host = environment["server_name"].string_or("");
-  info.capabilities = {
-      .snapshots = true, .images = true, .exec = true, .console = true, .limits = true, .rename = true, .events = true};
+  info.capabilities = {.snapshots = true,
+                       .images = true,
+                       .exec = true,
+                       .console = true,
+                       .limits = true,
+                       .rename = true,
+                       .events = true,
+                       .descriptions = true};
   return info;
 }
 
