@@ -69,13 +69,15 @@ PermissionSet PermissionSet::of(Role role) {
     case Role::admin:
       return PermissionSet({"*"});
     case Role::manager:
-      return PermissionSet({"instances:*", "images:*", "host:read", "operations:*", "metrics:read", "audit:read"});
+      return PermissionSet({"instances:*", "images:*", "host:read", "operations:*", "metrics:read", "audit:read",
+                            "users:create", "servers:*", "traffic:read", "alerts:*", "notifications:*"});
     case Role::user:
       return PermissionSet({"instances:read", "instances:create", "instances:start", "instances:stop",
                             "instances:update", "instances:delete", "instances:exec", "instances:secrets",
-                            "images:read", "host:read", "operations:read", "operations:cancel"});
+                            "images:read", "host:read", "operations:read", "operations:cancel", "traffic:read"});
     case Role::viewer:
-      return PermissionSet({"instances:read", "images:read", "host:read", "operations:read"});
+      return PermissionSet({"instances:read", "images:read", "host:read", "operations:read", "servers:read",
+                            "traffic:read", "alerts:read"});
   }
   return {};
 }

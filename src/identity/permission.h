@@ -36,6 +36,15 @@ inline constexpr Permission kOperationsRead{"operations:read"};
 inline constexpr Permission kOperationsCancel{"operations:cancel"};
 inline constexpr Permission kMetricsRead{"metrics:read"};
 inline constexpr Permission kUsersManage{"users:manage"};
+/// Making users of the role `user`, and nothing else about users.
+inline constexpr Permission kUsersCreate{"users:create"};
+inline constexpr Permission kServersRead{"servers:read"};
+inline constexpr Permission kServersManage{"servers:manage"};
+inline constexpr Permission kTrafficRead{"traffic:read"};
+inline constexpr Permission kAlertsRead{"alerts:read"};
+inline constexpr Permission kAlertsManage{"alerts:manage"};
+/// Where notices go, and what became of each.
+inline constexpr Permission kNotificationsManage{"notifications:manage"};
 inline constexpr Permission kAuditRead{"audit:read"};
 }  // namespace permissions
 

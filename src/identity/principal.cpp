@@ -25,7 +25,8 @@ PrincipalPointer system_principal() {
 PrincipalPointer anonymous_loopback_principal() {
   static const PrincipalPointer principal =
       make(Principal::Kind::anonymous_loopback, "anonymous@loopback", Role::manager,
-           PermissionSet({"instances:*", "images:*", "host:*", "operations:*", "metrics:*"}));
+           PermissionSet({"instances:*", "images:*", "host:*", "operations:*", "metrics:*", "users:create", "servers:*",
+                          "traffic:*", "alerts:*", "notifications:*"}));
   return principal;
 }
 

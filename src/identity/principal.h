@@ -35,7 +35,7 @@ using PrincipalPointer = std::shared_ptr<const Principal>;
 /// What the system's own work (jobs, reconciliation) runs as.
 PrincipalPointer system_principal();
 /// What a request without credentials from a loopback peer runs as, where the configuration allows
-/// it: everything but managing users, keys and the audit log.
+/// it: everything but changing users, keys and the audit log; it may make users of the role `user`.
 PrincipalPointer anonymous_loopback_principal();
 
 }  // namespace berth::identity
