@@ -158,7 +158,8 @@ bool is_registry(std::string_view part) {
     if (port.empty() || port.size() > 5 || !std::ranges::all_of(port, is_digit)) return false;
     part = part.substr(0, colon);
   }
-  return !part.empty() &&
+  const auto plain = [](char c) { return is_letter(c) || is_digit(c); };
+  return !part.empty() && plain(part.front()) && plain(part.back()) && part.find("..") == std::string_view::npos &&
          std::ranges::all_of(part, [](char c) { return is_letter(c) || is_digit(c) || c == '.' || c == '-'; });
 }
 

@@ -26,15 +26,15 @@ std::optional<Protocol> parse_protocol(std::string_view word);
 struct PublishedPort {
   std::uint16_t container_port = 0;
   Protocol protocol = Protocol::tcp;
-  std::optional<std::uint16_t> host_port;  ///< nothing: the engine chooses a free one
-  std::string host_address;                ///< "" for every address
+  std::optional<std::uint16_t> host_port = {};  ///< nothing: the engine chooses a free one
+  std::string host_address = {};                ///< "" for every address
   bool operator==(const PublishedPort&) const = default;
 };
 
 /// A folder of a container that outlives it.
 struct Mount {
-  std::string source;  ///< a volume's name, or an absolute path of the server
-  std::string target;  ///< absolute path in the container
+  std::string source = {};  ///< a volume's name, or an absolute path of the server
+  std::string target = {};  ///< absolute path in the container
   bool read_only = false;
   bool operator==(const Mount&) const = default;
 
@@ -44,17 +44,17 @@ struct Mount {
 /// What a container is made with beside its image, name and limits: complete, so that it can be made again
 /// elsewhere. Empty means the image's own or the engine's default.
 struct ContainerSettings {
-  std::vector<std::string> command;     ///< argv
-  std::vector<std::string> entrypoint;  ///< argv
-  std::map<std::string, std::string> environment;
-  std::vector<PublishedPort> ports;
-  std::vector<Mount> mounts;
-  std::vector<std::string> networks;
+  std::vector<std::string> command = {};     ///< argv
+  std::vector<std::string> entrypoint = {};  ///< argv
+  std::map<std::string, std::string> environment = {};
+  std::vector<PublishedPort> ports = {};
+  std::vector<Mount> mounts = {};
+  std::vector<std::string> networks = {};
   RestartPolicy restart_policy = RestartPolicy::no;
-  std::map<std::string, std::string> labels;  ///< without those that begin with kReservedLabel
-  std::string working_directory;
-  std::string user;  ///< "uid", "uid:gid" or names of the image
-  std::string hostname;
+  std::map<std::string, std::string> labels = {};  ///< without those that begin with kReservedLabel
+  std::string working_directory = {};
+  std::string user = {};  ///< "uid", "uid:gid" or names of the image
+  std::string hostname = {};
   bool operator==(const ContainerSettings&) const = default;
 };
 
