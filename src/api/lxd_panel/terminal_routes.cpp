@@ -1,5 +1,6 @@
 #include "api/lxd_panel/lxd_panel.h"
-#include "api/lxd_panel/terminal_socket.h"
+#include "api/lxd_panel/panel_envelope.h"
+#include "api/shared/terminal_socket.h"
 
 namespace berth::api::lxd_panel {
 namespace {
@@ -10,6 +11,10 @@ using identity::permissions::kInstancesExec;
 /// What a terminal runs if no command is named: the best shell that the guest has.
 std::vector<std::string> shell() {
   return {"/bin/sh", "-c", "exec \"$(command -v bash || command -v ash || echo /bin/sh)\" -l"};
+}
+
+ErrorWords words_in(Language language) {
+  return [language](const Error& error) { return PanelEnvelope::words(error, language); };
 }
 
 }  // namespace
@@ -46,7 +51,7 @@ void LxdPanel::add_terminal_routes() {
             [this, viewer, name = path.name, request](std::shared_ptr<compute::TerminalOutput> output) {
               return parts_.instances.exec(viewer, name, request, std::move(output));
             },
-            parts_.changes, call.language);
+            parts_.changes, words_in(call.language));
       });
   contract_->add_websocket<InstancePath, TerminalQuery>(
       {Method::get, "/ws/instances/{name}/console", kInstancesExec, {"控制台", "The console"}, "terminals"},
@@ -59,7 +64,7 @@ void LxdPanel::add_terminal_routes() {
             [this, viewer, name = path.name, size](std::shared_ptr<compute::TerminalOutput> output) {
               return parts_.instances.console(viewer, name, size, std::move(output));
             },
-            parts_.changes, call.language);
+            parts_.changes, words_in(call.language));
       });
 }
 

@@ -1,15 +1,14 @@
-#include "api/lxd_panel/terminal_socket.h"
+#include "api/shared/terminal_socket.h"
 
 #include <atomic>
 #include <boost/describe/class.hpp>
 #include <mutex>
 #include <optional>
 
-#include "api/lxd_panel/panel_envelope.h"
 #include "json/read.h"
 #include "json/write.h"
 
-namespace berth::api::lxd_panel {
+namespace berth::api {
 namespace terminal {
 
 struct Command {
@@ -44,8 +43,8 @@ class Session final : public http::WebSocketHandler,
                       public compute::TerminalOutput,
                       public std::enable_shared_from_this<Session> {
  public:
-  Session(OpenTerminal open, WorkerPool& pool, Language language)
-      : open_(std::move(open)), pool_(pool), language_(language) {}
+  Session(OpenTerminal open, WorkerPool& pool, ErrorWords words)
+      : open_(std::move(open)), pool_(pool), words_(std::move(words)) {}
 
   void on_open(std::shared_ptr<http::WebSocket> socket) override {
     {
@@ -152,8 +151,7 @@ class Session final : public http::WebSocketHandler,
   void fail(const Error& error) {
     const auto target = socket();
     if (!target) return;
-    const PanelEnvelope envelope;
-    target->send(std::make_shared<const std::string>(json::to_json(Failure{"error", envelope.words(error, language_)})),
+    target->send(std::make_shared<const std::string>(json::to_json(Failure{"error", words_(error)})),
                  http::Frame::text);
     target->close(kInternal, "failed");
   }
@@ -169,7 +167,7 @@ class Session final : public http::WebSocketHandler,
 
   OpenTerminal open_;
   WorkerPool& pool_;
-  Language language_;
+  ErrorWords words_;
   std::atomic<bool> paused_{false};
   mutable std::mutex mutex_;
   std::shared_ptr<http::WebSocket> socket_;
@@ -181,8 +179,8 @@ class Session final : public http::WebSocketHandler,
 
 }  // namespace terminal
 
-std::shared_ptr<http::WebSocketHandler> make_terminal_socket(OpenTerminal open, WorkerPool& pool, Language language) {
-  return std::make_shared<terminal::Session>(std::move(open), pool, language);
+std::shared_ptr<http::WebSocketHandler> make_terminal_socket(OpenTerminal open, WorkerPool& pool, ErrorWords words) {
+  return std::make_shared<terminal::Session>(std::move(open), pool, std::move(words));
 }
 
-}  // namespace berth::api::lxd_panel
+}  // namespace berth::api
