@@ -1,6 +1,8 @@
 #include "http/client.h"
 
 #include <curl/curl.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -69,12 +71,32 @@ struct Exchange {
   bool too_large = false;
   std::FILE* file = nullptr;
   std::uint64_t file_size = 0;
-  const std::function<void(std::uint64_t, std::uint64_t)>* progress = nullptr;
-  std::uint64_t reported = 0;
+  const Client::Progress* progress = nullptr;
+  bool cancelled = false;
+  CURL* easy = nullptr;       ///< for `sink`, whose turn depends on the status
+  std::FILE* sink = nullptr;  ///< takes the body of a success
+  int sink_failure = 0;       ///< errno of a write that failed
 };
+
+struct CloseFile {
+  void operator()(std::FILE* stream) const { std::fclose(stream); }
+};
+using FilePointer = std::unique_ptr<std::FILE, CloseFile>;
+
+bool succeeds(const Exchange& exchange) {
+  long status = 0;
+  curl_easy_getinfo(exchange.easy, CURLINFO_RESPONSE_CODE, &status);
+  return status >= 200 && status < 300;
+}
 
 std::size_t take_body(char* bytes, std::size_t /*one*/, std::size_t count, void* user) {
   auto& exchange = *static_cast<Exchange*>(user);
+  if (exchange.sink != nullptr && succeeds(exchange)) {
+    errno = 0;
+    const std::size_t written = std::fwrite(bytes, 1, count, exchange.sink);
+    if (written != count) exchange.sink_failure = errno != 0 ? errno : EIO;
+    return written;
+  }
   if (exchange.response.body.size() + count > exchange.limit) {
     exchange.too_large = true;
     return 0;
@@ -117,14 +139,15 @@ int rewind_file(void* user, curl_off_t offset, int origin) {
   return fseeko(exchange.file, offset, origin) == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
-int take_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent) {
+int take_progress(void* user, curl_off_t in_all, curl_off_t received, curl_off_t /*in_all*/, curl_off_t sent) {
   auto& exchange = *static_cast<Exchange*>(user);
-  const auto done = std::min(static_cast<std::uint64_t>(sent), exchange.file_size);
-  if (done > exchange.reported) {
-    exchange.reported = done;
-    (*exchange.progress)(done, exchange.file_size);
-  }
-  return 0;
+  const bool upload = exchange.file != nullptr;
+  const auto all = upload ? exchange.file_size : static_cast<std::uint64_t>(std::max<curl_off_t>(in_all, 0));
+  auto done = static_cast<std::uint64_t>(upload ? sent : received);
+  if (upload) done = std::min(done, all);
+  // Also without news: the caller may have lost its patience.
+  if (!(*exchange.progress)(done, all)) exchange.cancelled = true;
+  return exchange.cancelled ? 1 : 0;
 }
 
 bool breaks_line(std::string_view text) {
@@ -166,9 +189,20 @@ HeaderList make_header_list(const ClientRequest& request) {
   return list;
 }
 
+Error sink_error(int failure) {
+  std::string detail = "writing the file: " + std::generic_category().message(failure);
+  if (failure != ENOSPC && failure != EDQUOT && failure != EFBIG) return internal_error(std::move(detail));
+  return Error(ErrorCode::exhausted, "http.disk_full", Text{"磁盘空间不足", "there is no space left on the disk"})
+      .with_detail(std::move(detail));
+}
+
 /// What became of the transfer. `answered`: at least one byte of an answer came.
 Error transfer_error(CURLcode code, const Exchange& exchange, Deadline deadline, std::string detail) {
   if (exchange.too_large) return over_limit(exchange.limit);
+  if (exchange.cancelled) {
+    return Error(ErrorCode::cancelled, "http.cancelled", Text{"传输已取消", "the transfer was cancelled"});
+  }
+  if (exchange.sink_failure != 0) return sink_error(exchange.sink_failure);
   const bool answered = exchange.header_bytes > 0;
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
@@ -281,6 +315,13 @@ Result<void> Client::Impl::prepare(CURL* easy, const ClientRequest& request, Dea
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, &exchange);
 
+  if (exchange.progress != nullptr) {
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, take_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &exchange);
+  }
+  exchange.easy = easy;
+
   const std::string method(name(request.method));
   if (exchange.file != nullptr) {
     curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
@@ -290,9 +331,6 @@ Result<void> Client::Impl::prepare(CURL* easy, const ClientRequest& request, Dea
     curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, rewind_file);
     curl_easy_setopt(easy, CURLOPT_SEEKDATA, &exchange);
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024L);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, take_progress);
-    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &exchange);
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method.c_str());
   } else if (request.method == Method::head) {
     curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
@@ -364,11 +402,8 @@ Result<ClientResponse> Client::send(const ClientRequest& request, Deadline deadl
 }
 
 Result<ClientResponse> Client::upload(const ClientRequest& request, const std::string& file, Deadline deadline,
-                                      const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
-  struct CloseFile {
-    void operator()(std::FILE* stream) const { std::fclose(stream); }
-  };
-  const std::unique_ptr<std::FILE, CloseFile> stream(std::fopen(file.c_str(), "rbe"));
+                                      const Progress& progress) {
+  const FilePointer stream(std::fopen(file.c_str(), "rbe"));
   std::error_code failure;
   const std::uintmax_t size = std::filesystem::file_size(file, failure);
   if (!stream || failure) {
@@ -376,12 +411,37 @@ Result<ClientResponse> Client::upload(const ClientRequest& request, const std::s
                  Text{"无法读取要上传的文件", "the file to upload cannot be read"})
         .with_detail(file);
   }
-  const std::function<void(std::uint64_t, std::uint64_t)> ignore = [](std::uint64_t, std::uint64_t) {};
   Exchange exchange;
   exchange.file = stream.get();
   exchange.file_size = size;
-  exchange.progress = progress ? &progress : &ignore;
+  if (progress) exchange.progress = &progress;
   return impl_->perform(request, exchange, deadline);
+}
+
+Result<ClientResponse> Client::download(const ClientRequest& request, const std::string& file, Deadline deadline,
+                                        const Progress& progress) {
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (descriptor < 0) {
+    const int failure = errno;
+    if (failure == ENOSPC || failure == EDQUOT) return sink_error(failure);
+    return Error(failure == EEXIST ? ErrorCode::already_exists : ErrorCode::internal, "http.file",
+                 Text{"无法创建要写入的文件", "the file to write cannot be made"})
+        .with_detail(file + ": " + std::generic_category().message(failure));
+  }
+  FilePointer stream(::fdopen(descriptor, "wb"));
+  Exchange exchange;
+  exchange.sink = stream.get();
+  if (progress) exchange.progress = &progress;
+  auto response = impl_->perform(request, exchange, deadline);
+  const bool kept = response && response->status >= 200 && response->status < 300;
+  // What was buffered meets a full disk only now.
+  const bool written = std::fflush(stream.get()) == 0;
+  const int failure = errno;
+  stream.reset();
+  if (kept && written) return response;
+  ::unlink(file.c_str());
+  if (kept) return sink_error(failure);
+  return response;
 }
 
 void Client::stop() {

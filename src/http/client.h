@@ -49,9 +49,17 @@ class Client {
   ~Client();
 
   Result<ClientResponse> send(const ClientRequest& request, Deadline deadline);
-  /// Sends a file as the body (image upload); `progress` gets bytes done and in all.
+  /// Called now and then during a long transfer with the bytes done and in all (0: nobody knows); false ends the
+  /// transfer with cancelled "http.cancelled".
+  using Progress = std::function<bool(std::uint64_t done, std::uint64_t all)>;
+  /// Sends a file as the body (image upload).
   Result<ClientResponse> upload(const ClientRequest& request, const std::string& file, Deadline deadline,
-                                const std::function<void(std::uint64_t, std::uint64_t)>& progress);
+                                const Progress& progress);
+  /// Writes the body of a successful answer (2xx) to `file`, which must not be there yet (mode 0600), however large it
+  /// is; any other answer's body comes with the answer. After a failure or a refusal there is no file. Errors beside
+  /// those above: already_exists "http.file", exhausted "http.disk_full".
+  Result<ClientResponse> download(const ClientRequest& request, const std::string& file, Deadline deadline,
+                                  const Progress& progress);
 
   /// Ends every running call and refuses later ones, with cancelled "http.stopped": for shutting down.
   void stop();

@@ -1,8 +1,11 @@
 #include "http/client.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <future>
 #include <mutex>
 
@@ -290,6 +293,7 @@ TEST_F(ClientTest, UploadsAFileAndTellsHowFarItIs) {
                                     [&](std::uint64_t done, std::uint64_t all) {
                                       EXPECT_EQ(all, content.size());
                                       steps.push_back(done);
+                                      return true;
                                     });
   ASSERT_TRUE(response) << response.error().describe();
   EXPECT_EQ(response->body, "3000000");
@@ -303,6 +307,78 @@ TEST_F(ClientTest, SaysThatAFileToUploadIsNotThere) {
   const auto response = made.upload(kGet, folder_ / "none", soon(), {});
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().reason(), "http.file");
+}
+
+TEST_F(ClientTest, EndsAnUploadThatNobodyWantsAnyMore) {
+  const std::string file = folder_.write("image", std::string(1'000'000, 'x'));
+  const auto server = serve([](ScriptedServer::Peer& peer) { peer.hang(); });
+  auto made = client();
+  const auto response = made.upload({.method = Method::post, .target = "/", .headers = {}, .body = {}}, file, soon(),
+                                    [](std::uint64_t, std::uint64_t) { return false; });
+  ASSERT_FALSE(response);
+  EXPECT_EQ(response.error().reason(), "http.cancelled");
+}
+
+TEST_F(ClientTest, DownloadsALargeAnswerIntoAFile) {
+  const std::string content(100'000, 'x');
+  const auto server = serve([&](ScriptedServer::Peer& peer) {
+    while (!peer.read_request().empty()) {
+      peer.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+      for (int i = 0; i < 30; ++i) peer.write("186a0\r\n" + content + "\r\n");
+      peer.write("0\r\n\r\n");
+    }
+  });
+  auto settings = settings_for(server->path());
+  settings.response_limit = 1000;
+  Client made(settings);
+  std::uint64_t last = 0;
+  const auto response = made.download(kGet, folder_ / "got", soon(), [&](std::uint64_t done, std::uint64_t) {
+    last = done;
+    return true;
+  });
+  ASSERT_TRUE(response) << response.error().describe();
+  EXPECT_EQ(response->status, 200);
+  EXPECT_EQ(response->body, "");
+  EXPECT_EQ(folder_.read("got").size(), 3'000'000u);
+  EXPECT_EQ(last, 3'000'000u);
+  EXPECT_EQ(made.download(kGet, folder_ / "got", soon(), {}).error().code(), ErrorCode::already_exists);
+}
+
+TEST_F(ClientTest, LeavesNoFileBehindADownloadThatFailed) {
+  int turn = 0;
+  const auto server = serve([&](ScriptedServer::Peer& peer) {
+    peer.read_request();
+    if (turn++ == 0) return peer.answer(404, R"({"message":"no"})");
+    peer.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort");
+  });
+  auto made = client();
+  const auto refused = made.download(kGet, folder_ / "got", soon(), {});
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status, 404);
+  EXPECT_EQ(refused->body, R"({"message":"no"})");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "got"));
+  auto second = client();
+  EXPECT_EQ(second.download(kGet, folder_ / "got", soon(), {}).error().reason(), "http.protocol");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "got"));
+}
+
+TEST_F(ClientTest, SaysThatTheDiskIsFull) {
+  const auto server = serve([](ScriptedServer::Peer& peer) {
+    peer.read_request();
+    peer.answer(200, std::string(1'000'000, 'x'));
+  });
+  // A limit on the size of files ends a write as a full disk does, and signals besides.
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{10'000, before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  auto made = client();
+  const auto response = made.download(kGet, folder_ / "got", soon(), {});
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ASSERT_FALSE(response);
+  EXPECT_EQ(response.error().reason(), "http.disk_full") << response.error().describe();
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "got"));
 }
 
 TEST_F(ClientTest, EndsRunningCallsWhenItIsStopped) {

@@ -67,7 +67,7 @@ void WebSocketClient::stop() {
 Result<std::shared_ptr<WebSocketClient::Connection>> WebSocketClient::connect(
     const Endpoint& endpoint, const std::string& target, const std::vector<Header>& headers,
     std::shared_ptr<WebSocketHandler> handler, Deadline deadline, std::chrono::milliseconds silence) {
-  const WebSocketAddress address = BERTH_TRY(parse_websocket_address(endpoint.base_url));
+  const EndpointAddress address = BERTH_TRY(parse_endpoint_address(endpoint.base_url));
   const auto& loop = impl_->loop;
   TlsContextPointer tls;
   if (address.tls) tls = BERTH_TRY(make_client_tls_context(endpoint, address.host));

@@ -57,7 +57,7 @@ class Session final : public WebSocketClientSession {
         ping_timer_(loop_->context()),
         close_timer_(loop_->context()) {}
 
-  void open(const Endpoint& endpoint, const WebSocketAddress& address, std::string target, std::vector<Header> headers,
+  void open(const Endpoint& endpoint, const EndpointAddress& address, std::string target, std::vector<Header> headers,
             Deadline deadline, Opened opened) override {
     opened_ = std::move(opened);
     authority_ = address.authority;
@@ -426,33 +426,6 @@ class Session final : public WebSocketClientSession {
 
 Error websocket_client_stopped() {
   return Error(ErrorCode::cancelled, "http.stopped", Text{"正在关闭", "shutting down"});
-}
-
-Result<WebSocketAddress> parse_websocket_address(const std::string& base_url) {
-  WebSocketAddress address;
-  std::string_view rest = base_url;
-  if (rest.starts_with("https://")) {
-    address.tls = true;
-    rest.remove_prefix(8);
-  } else if (rest.starts_with("http://")) {
-    rest.remove_prefix(7);
-  } else {
-    return unreachable("not an http address: " + base_url);
-  }
-  rest = rest.substr(0, rest.find('/'));
-  address.authority = rest;
-  std::string_view host = rest;
-  std::string_view port;
-  if (const std::size_t colon = rest.rfind(':');
-      colon != std::string_view::npos && rest.find(']', colon) == rest.npos) {
-    host = rest.substr(0, colon);
-    port = rest.substr(colon + 1);
-  }
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  if (host.empty()) return unreachable("no host in " + base_url);
-  address.host = host;
-  address.port = port.empty() ? (address.tls ? "443" : "80") : std::string(port);
-  return address;
 }
 
 std::shared_ptr<WebSocketClientSession> make_websocket_client_session(std::shared_ptr<ClientLoop> loop,

@@ -8,20 +8,10 @@
 
 #include "http/client_loop.h"
 #include "http/client_tls.h"
+#include "http/endpoint_address.h"
 #include "http/websocket_client.h"
 
 namespace berth::http {
-
-/// Where a client's WebSocket goes, taken from the endpoint's base address.
-struct WebSocketAddress {
-  bool tls = false;
-  std::string host;
-  std::string port;
-  std::string authority;  ///< as the Host field says it
-};
-
-/// Errors: unavailable "http.unreachable" for what is not an http or https address.
-Result<WebSocketAddress> parse_websocket_address(const std::string& base_url);
 
 /// The failure of a connection that was still being made when its client stopped.
 Error websocket_client_stopped();
@@ -34,7 +24,7 @@ class WebSocketClientSession : public WebSocketClient::Connection,
   using Opened = std::function<void(Result<void>)>;
 
   /// Connects, secures and upgrades until `deadline`; calls `opened` once.
-  virtual void open(const Endpoint& endpoint, const WebSocketAddress& address, std::string target,
+  virtual void open(const Endpoint& endpoint, const EndpointAddress& address, std::string target,
                     std::vector<Header> headers, Deadline deadline, Opened opened) = 0;
   /// Makes no further handler call, then ends the connection politely if `polite`, else at once.
   virtual void detach(bool polite) = 0;
