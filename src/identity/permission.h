@@ -45,6 +45,11 @@ inline constexpr Permission kAlertsRead{"alerts:read"};
 inline constexpr Permission kAlertsManage{"alerts:manage"};
 /// Where notices go, and what became of each.
 inline constexpr Permission kNotificationsManage{"notifications:manage"};
+/// A `user` reads only what concerns itself.
+inline constexpr Permission kAclRead{"acl:read"};
+inline constexpr Permission kAclManage{"acl:manage"};
+inline constexpr Permission kRentalRead{"rental:read"};
+inline constexpr Permission kRentalManage{"rental:manage"};
 inline constexpr Permission kAuditRead{"audit:read"};
 }  // namespace permissions
 

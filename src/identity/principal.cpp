@@ -26,7 +26,7 @@ PrincipalPointer anonymous_loopback_principal() {
   static const PrincipalPointer principal =
       make(Principal::Kind::anonymous_loopback, "anonymous@loopback", Role::manager,
            PermissionSet({"instances:*", "images:*", "host:*", "operations:*", "metrics:*", "users:create", "servers:*",
-                          "traffic:*", "alerts:*", "notifications:*"}));
+                          "traffic:*", "alerts:*", "notifications:*", "acl:*", "rental:*"}));
   return principal;
 }
 

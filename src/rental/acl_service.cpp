@@ -69,14 +69,6 @@ Result<UserRights> rights_of(store::Transaction& transaction, UserId user) {
   return rights;
 }
 
-std::vector<std::string> words_of(Rights rights) {
-  std::vector<std::string> words;
-  if (rights.has(fleet::Right::read)) words.emplace_back("read");
-  if (rights.has(fleet::Right::write)) words.emplace_back("write");
-  if (rights.has(fleet::Right::execute)) words.emplace_back("execute");
-  return words;
-}
-
 std::optional<fleet::ContainerId> container_id(std::int64_t stored) {
   return stored == kEverywhere ? std::nullopt : std::optional(fleet::ContainerId(stored));
 }
@@ -123,21 +115,38 @@ std::string_view name(AclAction action) {
   return "updated";
 }
 
+std::vector<std::string> words_of(Rights rights) {
+  std::vector<std::string> words;
+  if (rights.has(fleet::Right::read)) words.emplace_back("read");
+  if (rights.has(fleet::Right::write)) words.emplace_back("write");
+  if (rights.has(fleet::Right::execute)) words.emplace_back("execute");
+  return words;
+}
+
+std::optional<Rights> parse_rights(const std::vector<std::string>& words) {
+  Rights rights;
+  for (const std::string& word : words) {
+    if (word == "read") {
+      rights.add(fleet::Right::read);
+    } else if (word == "write") {
+      rights.add(fleet::Right::write);
+    } else if (word == "execute") {
+      rights.add(fleet::Right::execute);
+    } else {
+      return std::nullopt;
+    }
+  }
+  return rights;
+}
+
 /// What the store's listener may still hold when the service is gone.
 struct AclService::Link {
   std::mutex mutex;
   AclService* service = nullptr;
 };
 
-AclService::AclService(store::Database& database, audit::AuditLog& audit, const Clock& clock,
-                       fleet::ContainerService& containers, AccessTable& table)
-    : database_(database),
-      audit_(audit),
-      clock_(clock),
-      containers_(containers),
-      table_(table),
-      node_(to_hex(random_bytes(8))),
-      link_(std::make_shared<Link>()) {
+AclService::AclService(const Parts& parts, AclLinks links)
+    : parts_(parts), links_(std::move(links)), node_(to_hex(random_bytes(8))), link_(std::make_shared<Link>()) {
   link_->service = this;
 }
 
@@ -146,17 +155,15 @@ AclService::~AclService() {
   link_->service = nullptr;
 }
 
-Result<std::unique_ptr<AclService>> AclService::create(store::Database& database, audit::AuditLog& audit,
-                                                       const Clock& clock, fleet::ContainerService& containers,
-                                                       AccessTable& table) {
-  std::unique_ptr<AclService> service(new AclService(database, audit, clock, containers, table));
+Result<std::unique_ptr<AclService>> AclService::create(const Parts& parts, AclLinks links) {
+  std::unique_ptr<AclService> service(new AclService(parts, std::move(links)));
   BERTH_CHECK(service->start());
   return service;
 }
 
 Result<void> AclService::start() {
   // Listening begins before the first reading: what changes in between is read twice rather than never.
-  database_.listen([link = link_, node = node_](std::string_view channel, std::string_view payload) {
+  parts_.database.listen([link = link_, node = node_](std::string_view channel, std::string_view payload) {
     if (channel != store::Database::kMissedChannel && (channel != kChannel || payload == node)) return;
     const std::lock_guard lock(link->mutex);
     if (link->service == nullptr) return;
@@ -169,7 +176,7 @@ Result<void> AclService::start() {
 
 Result<std::int64_t> AclService::container_of(const std::optional<std::string>& container_name) {
   if (!container_name) return kEverywhere;
-  return BERTH_TRY(containers_.find(system_caller(), *container_name, fleet::Right::read))->id.value();
+  return BERTH_TRY(parts_.containers.find(system_caller(), *container_name, fleet::Right::read))->id.value();
 }
 
 Result<void> AclService::record(store::Transaction& transaction, const audit::Origin& origin, UserId user,
@@ -188,26 +195,27 @@ Result<void> AclService::record(store::Transaction& transaction, const audit::Or
   const std::string_view verb = entry.action == AclAction::created   ? "acl.generate"
                                 : entry.action == AclAction::updated ? "acl.update"
                                                                      : "acl.revoke";
-  BERTH_CHECK(audit_.append(transaction, origin,
-                            {.action = std::string(verb),
-                             .resource_type = "acl",
-                             .resource_id = std::to_string(user.value()),
-                             .details = json::to_json(ChangeDetails{user.value(), entry.container_name,
-                                                                    words_of(entry.before), words_of(entry.after)})}));
+  BERTH_CHECK(
+      parts_.audit.append(transaction, origin,
+                          {.action = std::string(verb),
+                           .resource_type = "acl",
+                           .resource_id = std::to_string(user.value()),
+                           .details = json::to_json(ChangeDetails{user.value(), entry.container_name,
+                                                                  words_of(entry.before), words_of(entry.after)})}));
   return announce(transaction);
 }
 
 Result<void> AclService::announce(store::Transaction& transaction) {
-  return database_.notify(transaction, kChannel, node_);
+  return parts_.database.notify(transaction, kChannel, node_);
 }
 
 Result<Grant> AclService::generate(const GrantWish& wish, const audit::Origin& origin) {
   BERTH_CHECK(require_rights(wish));
   const std::int64_t container = BERTH_TRY(container_of(wish.container_name));
   const std::string called = wish.container_name.value_or("");
-  const Timestamp now = clock_.now();
+  const Timestamp now = parts_.clock.now();
   const std::lock_guard changing(changing_);
-  auto rights = BERTH_TRY(database_.write([&](store::Transaction& transaction) -> Result<UserRights> {
+  auto rights = BERTH_TRY(parts_.database.write([&](store::Transaction& transaction) -> Result<UserRights> {
     BERTH_CHECK(require_user(transaction, wish.user));
     const auto present = BERTH_TRY(grants_of(transaction, wish.user));
     if (std::ranges::find(present, container, &StoredGrant::container) != present.end()) {
@@ -226,7 +234,7 @@ Result<Grant> AclService::generate(const GrantWish& wish, const audit::Origin& o
                        {AclAction::created, now, origin.actor, container_id(container), called, {}, wish.rights}));
     return rights_of(transaction, wish.user);
   }));
-  table_.replace_user(wish.user, std::move(rights));
+  parts_.table.replace_user(wish.user, std::move(rights));
   return Grant{wish.user, container_id(container), called, wish.rights, now, now};
 }
 
@@ -234,10 +242,10 @@ Result<Grant> AclService::update(const GrantWish& wish, const audit::Origin& ori
   BERTH_CHECK(require_rights(wish));
   const std::int64_t container = BERTH_TRY(container_of(wish.container_name));
   const std::string called = wish.container_name.value_or("");
-  const Timestamp now = clock_.now();
+  const Timestamp now = parts_.clock.now();
   const std::lock_guard changing(changing_);
   Timestamp created = now;
-  auto rights = BERTH_TRY(database_.write([&](store::Transaction& transaction) -> Result<UserRights> {
+  auto rights = BERTH_TRY(parts_.database.write([&](store::Transaction& transaction) -> Result<UserRights> {
     BERTH_CHECK(require_user(transaction, wish.user));
     const auto present = BERTH_TRY(find_grant(transaction, wish.user, container));
     if (!present) return no_such_grant();
@@ -251,7 +259,7 @@ Result<Grant> AclService::update(const GrantWish& wish, const audit::Origin& ori
     }
     return rights_of(transaction, wish.user);
   }));
-  table_.replace_user(wish.user, std::move(rights));
+  parts_.table.replace_user(wish.user, std::move(rights));
   return Grant{wish.user, container_id(container), called, wish.rights, created, now};
 }
 
@@ -265,10 +273,10 @@ Result<std::int64_t> AclService::revoke(UserId user, const std::optional<std::st
       if (grant.container) names.emplace(grant.container->value(), grant.container_name);
     }
   }
-  const Timestamp now = clock_.now();
+  const Timestamp now = parts_.clock.now();
   const std::lock_guard changing(changing_);
   std::int64_t ended = 0;
-  auto rights = BERTH_TRY(database_.write([&](store::Transaction& transaction) -> Result<UserRights> {
+  auto rights = BERTH_TRY(parts_.database.write([&](store::Transaction& transaction) -> Result<UserRights> {
     ended = 0;
     BERTH_CHECK(require_user(transaction, user));
     for (const auto& grant : BERTH_TRY(grants_of(transaction, user))) {
@@ -287,13 +295,13 @@ Result<std::int64_t> AclService::revoke(UserId user, const std::optional<std::st
     if (ended == 0) return no_such_grant();
     return rights_of(transaction, user);
   }));
-  table_.replace_user(user, std::move(rights));
+  parts_.table.replace_user(user, std::move(rights));
   return ended;
 }
 
 Result<std::vector<Grant>> AclService::list(UserId user) {
   const auto stored =
-      BERTH_TRY(database_.read([&](store::Transaction& transaction) -> Result<std::vector<StoredGrant>> {
+      BERTH_TRY(parts_.database.read([&](store::Transaction& transaction) -> Result<std::vector<StoredGrant>> {
         BERTH_CHECK(require_user(transaction, user));
         return grants_of(transaction, user);
       }));
@@ -301,7 +309,7 @@ Result<std::vector<Grant>> AclService::list(UserId user) {
   for (const auto& grant : stored) {
     std::string called;
     if (grant.container != kEverywhere) {
-      const auto found = containers_.find(fleet::ContainerId(grant.container));
+      const auto found = parts_.containers.find(fleet::ContainerId(grant.container));
       if (!found) continue;
       called = (*found)->name;
     }
@@ -314,7 +322,7 @@ Result<std::vector<Grant>> AclService::list(UserId user) {
 }
 
 Result<AclLogPage> AclService::log(UserId user, std::int64_t limit, std::int64_t offset) {
-  return database_.read([&](store::Transaction& transaction) -> Result<AclLogPage> {
+  return parts_.database.read([&](store::Transaction& transaction) -> Result<AclLogPage> {
     AclLogPage page;
     page.total =
         BERTH_TRY(transaction.query("SELECT count(*) AS n FROM acl_log WHERE user_id = :user", {{"user", user}}))
@@ -337,7 +345,7 @@ Result<AclLogPage> AclService::log(UserId user, std::int64_t limit, std::int64_t
 
 Result<void> AclService::reload() {
   const std::lock_guard changing(changing_);
-  auto all = BERTH_TRY(database_.read([](store::Transaction& transaction) -> Result<AccessTable::Users> {
+  auto all = BERTH_TRY(parts_.database.read([](store::Transaction& transaction) -> Result<AccessTable::Users> {
     const auto rows = BERTH_TRY(transaction.query("SELECT user_id, container_id, rights FROM acl_grants"));
     std::unordered_map<UserId, UserRights> users;
     for (const auto& row : rows) {
@@ -348,13 +356,13 @@ Result<void> AclService::reload() {
     for (auto& [user, rights] : users) shared[user] = std::make_shared<const UserRights>(std::move(rights));
     return shared;
   }));
-  table_.replace_all(std::move(all));
+  parts_.table.replace_all(std::move(all));
   return {};
 }
 
 Result<void> AclService::sweep() {
   const auto granted =
-      BERTH_TRY(database_.read([](store::Transaction& transaction) -> Result<std::vector<std::int64_t>> {
+      BERTH_TRY(parts_.database.read([](store::Transaction& transaction) -> Result<std::vector<std::int64_t>> {
         const auto rows =
             BERTH_TRY(transaction.query("SELECT DISTINCT container_id FROM acl_grants WHERE container_id <> 0"));
         std::vector<std::int64_t> ids;
@@ -363,7 +371,7 @@ Result<void> AclService::sweep() {
       }));
   std::set<std::int64_t> missing;
   for (const std::int64_t id : granted) {
-    const auto found = containers_.find(fleet::ContainerId(id));
+    const auto found = parts_.containers.find(fleet::ContainerId(id));
     if (!found && found.error().code() == ErrorCode::not_found) missing.insert(id);
   }
   // Ended at the second sweep only: one that another node has just made may not be known here yet.
@@ -380,8 +388,8 @@ Result<void> AclService::sweep() {
 
 Result<void> AclService::end_grants_of(std::int64_t container) {
   const audit::Origin origin = system_caller().origin;
-  const Timestamp now = clock_.now();
-  return database_.write([&](store::Transaction& transaction) -> Result<void> {
+  const Timestamp now = parts_.clock.now();
+  return parts_.database.write([&](store::Transaction& transaction) -> Result<void> {
     const auto rows = BERTH_TRY(
         transaction.query("SELECT user_id, rights FROM acl_grants WHERE container_id = :id", {{"id", container}}));
     for (const auto& row : rows) {

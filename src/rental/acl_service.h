@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "fleet/container_service.h"
 #include "rental/access_table.h"
+#include "rental/acl_links.h"
 #include "store/database.h"
 
 namespace berth::rental {
@@ -37,6 +38,10 @@ struct GrantWish {
 
 enum class AclAction { created, updated, revoked };
 std::string_view name(AclAction action);
+/// The words of a set of rights, in the order of fleet::Right: "read", "write", "execute".
+std::vector<std::string> words_of(Rights rights);
+/// Nothing if one of them is no such word.
+std::optional<Rights> parse_rights(const std::vector<std::string>& words);
 
 /// One change of a user's grants.
 struct AclLogEntry {
@@ -60,10 +65,16 @@ struct AclLogPage {
 /// store, so call it from worker threads.
 class AclService {
  public:
-  /// Fills `table`. All outlive the service.
-  static Result<std::unique_ptr<AclService>> create(store::Database& database, audit::AuditLog& audit,
-                                                    const Clock& clock, fleet::ContainerService& containers,
-                                                    AccessTable& table);
+  /// What it works with. Everything outlives it.
+  struct Parts {
+    store::Database& database;
+    audit::AuditLog& audit;
+    const Clock& clock;
+    fleet::ContainerService& containers;
+    AccessTable& table;  ///< filled by it
+  };
+
+  static Result<std::unique_ptr<AclService>> create(const Parts& parts, AclLinks links);
   ~AclService();
   AclService(const AclService&) = delete;
   AclService& operator=(const AclService&) = delete;
@@ -85,14 +96,16 @@ class AclService {
   /// `limit` is 1 to 1000. Errors: not_found "user.not_found".
   Result<AclLogPage> log(UserId user, std::int64_t limit, std::int64_t offset);
 
+  /// Links to files of grants.
+  const AclLinks& links() const { return links_; }
+
   /// Ends the grants of containers that were removed, and reads all grants anew. Called every minute or so by a job.
   Result<void> sweep();
 
  private:
   struct Link;
 
-  AclService(store::Database& database, audit::AuditLog& audit, const Clock& clock, fleet::ContainerService& containers,
-             AccessTable& table);
+  AclService(const Parts& parts, AclLinks links);
 
   Result<void> start();
   /// The container of a wish; 0 for all.
@@ -103,11 +116,8 @@ class AclService {
   Result<void> reload();
   Result<void> end_grants_of(std::int64_t container);
 
-  store::Database& database_;
-  audit::AuditLog& audit_;
-  const Clock& clock_;
-  fleet::ContainerService& containers_;
-  AccessTable& table_;
+  Parts parts_;
+  AclLinks links_;
   const std::string node_;
   /// Held over a change and its publication, so that the table never ends with the older of two.
   std::mutex changing_;
