@@ -33,6 +33,7 @@ Result<std::unique_ptr<ContainerRental>> ContainerRental::create(const Parts& pa
   rental->add_lifecycle_routes();
   rental->add_log_routes();
   rental->add_terminal_routes();
+  rental->add_health_routes();
   rental->add_server_routes();
   rental->add_acl_routes();
   rental->add_rental_routes();

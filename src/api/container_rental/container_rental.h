@@ -66,6 +66,7 @@ class ContainerRental {
   void add_lifecycle_routes();
   void add_log_routes();
   void add_terminal_routes();
+  void add_health_routes();
   void add_server_routes();
   void add_acl_routes();
   void add_rental_routes();
