@@ -28,7 +28,7 @@ class Assembly {
   Assembly(ConfigurationEntries file, const ConfigurationSource& source) : source_(source), file_(std::move(file)) {
     if (file_.engines.empty()) file_.engines = {"lxd"};
     given_listeners_ = !file_.listeners.empty();
-    if (!given_listeners_) file_.listeners = {"0", "1"};
+    if (!given_listeners_) file_.listeners = {"0", "1", "2", "3"};
     environment_ = read_environment(source.environment, file_.engines);
     problems_ = std::move(file_.problems);
     std::move(environment_.problems.begin(), environment_.problems.end(), std::back_inserter(problems_));
@@ -101,9 +101,18 @@ class Assembly {
     if (auto file = credential(key); !file.empty()) {
       return {&key, item, file, "credential " + credential_name(key)};
     }
-    auto fallback = key.fallback;
-    if (key.section == "listener" && key.name == "address" && item == "1" && !given_listeners_) fallback = "::1";
+    const auto fallback = key.section == "listener" && !given_listeners_ ? default_listener(key, item) : key.fallback;
     return {&key, item, *from_environment(fallback, key.shape), "default"};
+  }
+
+  /// The listeners of a configuration that names none: both loopback addresses with the contracts that share port
+  /// 8000, and both with container-rental at its document's own address.
+  static std::string_view default_listener(const Key& key, const std::string& item) {
+    const bool rental = item == "2" || item == "3";
+    if (key.name == "address" && (item == "1" || item == "3")) return "::1";
+    if (key.name == "port" && rental) return "5000";
+    if (key.name == "mounts" && rental) return "container-rental=";
+    return key.fallback;
   }
 
   static std::string credential_name(const Key& key) {
@@ -125,6 +134,7 @@ class Assembly {
     const auto& folder = configuration_.state.folder;
     complete("store.file", configuration_.store.file, folder / "berth.db");
     complete("store.backups", configuration_.store.backups, folder / "backups");
+    complete("containers.archives", configuration_.containers.archives, folder / "archives");
     complete("identity.sealing_key_file", configuration_.identity.sealing_key_file, folder / "sealing.key");
   }
 

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "http/server.h"
+#include "notify/smtp.h"
 #include "store/database.h"
 
 namespace berth::app {
@@ -82,6 +83,27 @@ struct Configuration {
     std::string engine;
     std::size_t monitors_per_caller = 0;
   };
+  struct Containers {
+    std::chrono::milliseconds tick{0};
+    std::size_t threads = 0;
+    std::filesystem::path archives;
+  };
+  struct Mail {
+    std::string host;
+    std::uint16_t port = 0;
+    notify::TlsMode tls = notify::TlsMode::starttls;
+    std::string username;
+    std::filesystem::path password_file;
+    std::string sender;
+    std::vector<std::string> operators;
+    std::filesystem::path server_certificate;
+    Language language = Language::zh;
+  };
+  struct Rental {
+    std::string time_zone;
+    std::chrono::seconds grace{0};
+    std::vector<std::string> notice_days;
+  };
   struct Metrics {
     std::chrono::milliseconds host_interval{0};
     std::filesystem::path disk_path;
@@ -95,6 +117,9 @@ struct Configuration {
   Identity identity;
   std::map<std::string, Engine> engines;
   Panel panel;
+  Containers containers;
+  Mail mail;
+  Rental rental;
   log::Settings log;
   Metrics metrics;
 };

@@ -65,6 +65,9 @@ const Key* find_key(std::string_view section, std::string_view name);
 std::optional<Written> from_environment(std::string_view text, Shape shape);
 std::string format_toml(const Written& value);
 
+/// Those of containers, rentals and mail; part of configuration_keys().
+void add_rental_keys(std::vector<Key>& keys);
+
 /// The contracts that this program serves.
 const std::vector<std::string>& contract_names();
 

@@ -49,13 +49,16 @@ const Setting& setting(const LoadedConfiguration& loaded, std::string_view key) 
 
 TEST(Configuration, OfNothingListensOnTheLoopbackAddressesForTheKnownOnly) {
   const auto configuration = good("");
-  ASSERT_EQ(configuration.listeners.size(), 2U);
-  EXPECT_EQ(configuration.listeners[0].address, "127.0.0.1");
-  EXPECT_EQ(configuration.listeners[1].address, "::1");
-  for (const auto& listener : configuration.listeners) {
-    EXPECT_EQ(listener.port, 8000);
-    EXPECT_EQ(listener.mounts, (std::vector<MountPlace>{{"lxd-panel", ""}, {"lxd-panel", "/lxd-panel"}}));
+  ASSERT_EQ(configuration.listeners.size(), 4U);
+  for (const std::size_t index : {0U, 1U, 2U, 3U}) {
+    const auto& listener = configuration.listeners[index];
+    EXPECT_EQ(listener.address, index % 2 == 0 ? "127.0.0.1" : "::1");
+    EXPECT_EQ(listener.port, index < 2 ? 8000 : 5000);
   }
+  EXPECT_EQ(configuration.listeners[0].mounts,
+            (std::vector<MountPlace>{
+                {"lxd-panel", ""}, {"lxd-panel", "/lxd-panel"}, {"container-rental", "/container-rental"}}));
+  EXPECT_EQ(configuration.listeners[2].mounts, (std::vector<MountPlace>{{"container-rental", ""}}));
   EXPECT_EQ(configuration.identity.anonymous, api::Anonymous::never);
   EXPECT_EQ(configuration.store.dialect, store::Dialect::sqlite);
   ASSERT_EQ(configuration.engines.size(), 1U);

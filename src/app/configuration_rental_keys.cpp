@@ -1,0 +1,92 @@
+#include <charconv>
+
+#include "app/configuration_forms.h"
+#include "app/configuration_keys.h"
+#include "rental/time_zone.h"
+
+namespace berth::app {
+namespace {
+
+bool is_day_count(const std::string& value) {
+  int days = 0;
+  const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), days);
+  return problem == std::errc{} && end == value.data() + value.size() && days >= 1 && days <= 365;
+}
+
+bool is_mail_address(const std::string& value) {
+  const auto at = value.find('@');
+  return at != std::string::npos && at > 0 && at + 1 < value.size() && value.size() <= 254 &&
+         value.find_first_of(" \t\r\n<>,;\"") == std::string::npos;
+}
+
+bool is_host_name(const std::string& value) {
+  return value.size() <= 253 && value.find_first_of("/?#@ \t\r\n") == std::string::npos;
+}
+
+}  // namespace
+
+void add_rental_keys(std::vector<Key>& keys) {
+  using Containers = Configuration::Containers;
+  using Rental = Configuration::Rental;
+  using Mail = Configuration::Mail;
+  using namespace std::chrono_literals;
+  const auto restart = Reload::with_restart;
+  const auto containers = &Configuration::containers;
+  keys.push_back(key("containers", "tick", "5s", duration(at(containers, &Containers::tick), 500ms, 10min), restart,
+                     "Between full reads of a server, which measure use and repair what events missed."));
+  keys.push_back(key("containers", "threads", "32", integer(at(containers, &Containers::threads), 1, 256), restart,
+                     "Threads that work on the operations of one server."));
+  keys.push_back(key("containers", "archives", "", path(at(containers, &Containers::archives)), restart,
+                     "Where archived containers are kept. Left out: archives in the state folder."));
+
+  const auto rental = &Configuration::rental;
+  keys.push_back(
+      key("rental", "time_zone", "UTC",
+          text(at(rental, &Rental::time_zone),
+               {"时区，如 \"Asia/Shanghai\" 或 \"+08:00\"", "a time zone such as \"Asia/Shanghai\" or \"+08:00\""},
+               [](const std::string& value) { return rental::TimeZone::find(value).has_value(); }),
+          restart, "A rental ends with its last day in this zone."));
+  keys.push_back(key("rental", "grace", "7d", duration(at(rental, &Rental::grace), 0s, std::chrono::hours(24 * 3650)),
+                     restart, "From an expired container's stop to its archive."));
+  keys.push_back(key(
+      "rental", "notice_days", "7,3,1",
+      list(at(rental, &Rental::notice_days),
+           {"1 到 365 的天数（文本）的数组", "an array of texts, each a number of days from 1 to 365"}, is_day_count),
+      restart, "How many days before the expiry its user is told."));
+
+  const auto mail = &Configuration::mail;
+  keys.push_back(key("mail", "host", "",
+                     text(at(mail, &Mail::host), {"主机名或地址", "a host name or an address"}, is_host_name), restart,
+                     "The mail server. Left out: no mail."));
+  keys.push_back(key("mail", "port", "0", integer(at(mail, &Mail::port), 0, most_of<std::uint16_t>()), restart,
+                     "Its port; 0: 25, 587 or 465, after tls."));
+  keys.push_back(
+      key("mail", "tls", "starttls",
+          choice(at(mail, &Mail::tls),
+                 std::vector<std::pair<std::string, notify::TlsMode>>{{"none", notify::TlsMode::none},
+                                                                      {"starttls", notify::TlsMode::starttls},
+                                                                      {"implicit", notify::TlsMode::implicit}}),
+          restart, "How the connection is secured; a password needs TLS."));
+  keys.push_back(key("mail", "username", "",
+                     text(at(mail, &Mail::username), {"用户名", "a user name"},
+                          [](const std::string& value) { return value.size() <= 254; }),
+                     restart, "Left out: no AUTH."));
+  keys.push_back(key("mail", "password_file", "", path(at(mail, &Mail::password_file)), restart,
+                     "A file of mode 0600 with the password."));
+  keys.push_back(key("mail", "sender", "",
+                     text(at(mail, &Mail::sender), {"邮箱地址", "a mail address"},
+                          [](const std::string& value) { return value.empty() || is_mail_address(value); }),
+                     restart, "The address that mails come from; needed with host."));
+  keys.push_back(
+      key("mail", "operators", "",
+          list(at(mail, &Mail::operators), {"邮箱地址的数组", "an array of mail addresses"}, is_mail_address), restart,
+          "Who is told of alerts."));
+  keys.push_back(key("mail", "server_certificate", "", path(at(mail, &Mail::server_certificate)), restart,
+                     "PEM certificate of the mail server, if no authority of the system's signed it."));
+  keys.push_back(key("mail", "language", "zh",
+                     choice(at(mail, &Mail::language),
+                            std::vector<std::pair<std::string, Language>>{{"zh", Language::zh}, {"en", Language::en}}),
+                     restart, "Of mails to those whose language is not known."));
+}
+
+}  // namespace berth::app
