@@ -74,6 +74,7 @@ ExitCode list(Console& console, const Options& options) {
     filter.limit = options.limit;
     const auto page = BERTH_TRY(foundation.audit->list(filter));
     std::vector<EntryLine> lines;
+    lines.reserve(page.records.size());
     for (const auto& record : page.records) lines.push_back(line_of(record));
     if (options.format == "json") {
       console.out << json::to_json(lines) << "\n";

@@ -11,8 +11,8 @@
 #include "store/value.h"
 
 namespace soci {
-class session;
-class statement;
+class session;    // NOLINT(readability-identifier-naming): not our name
+class statement;  // NOLINT(readability-identifier-naming)
 }  // namespace soci
 
 namespace berth::store {

@@ -54,7 +54,7 @@ compute::InstanceLimits decode_limits(json::View instance, std::uint64_t host_me
 }
 
 std::string describe_image(json::View config) {
-  const auto description = config["image.description"].string_or("");
+  auto description = config["image.description"].string_or("");
   if (!description.empty()) return description;
   std::string words = config["image.os"].string_or("");
   const std::string release = config["image.release"].string_or("");

@@ -88,7 +88,7 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   const auto count = parse_number<std::uint64_t>(text.substr(0, digits));
   const std::string_view unit = trimmed(text.substr(digits));
   if (!count) return std::nullopt;
-  if (unit.empty()) return *count;
+  if (unit.empty()) return count;
   const auto* const known = std::ranges::find(kUnits, unit, [](const auto& entry) { return entry.first; });
   if (known == kUnits.end()) return std::nullopt;
   if (*count > UINT64_MAX / known->second) return std::nullopt;
