@@ -27,7 +27,7 @@ packages_for() {
     lxd) printf '%s\n' lxd lxd-client busybox-static squashfs-tools uidmap ;;
     test)
       printf '%s\n' libgtest-dev libgmock-dev postgresql openssl curl nodejs node-ws \
-        python3 python3-pytest python3-requests python3-websockets
+        python3 python3-pytest python3-requests python3-websockets python3-aiosmtpd
       ;;
     fuzz) printf '%s\n' clang-19 libclang-rt-19-dev ;;
   esac

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <mutex>
 #include <new>
-#include <unordered_set>
 #include <utility>
 
 #include "http/server_trust.h"
@@ -17,7 +17,6 @@
 namespace berth::notify {
 namespace {
 
-constexpr std::chrono::milliseconds kLongestPoll{1000};
 constexpr std::chrono::milliseconds kConnectTime{10'000};
 constexpr long kAnswerSeconds = 20;
 
@@ -46,9 +45,6 @@ Error stopped() {
 struct CleanEasy {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
 };
-struct CleanMulti {
-  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
-};
 struct FreeList {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
@@ -57,7 +53,7 @@ struct FreeList {
 struct Exchange {
   std::string message;
   std::size_t given = 0;
-  std::string last_line;  ///< the server's last answer
+  std::string refusal;  ///< the server's first answer of 4xx or 5xx
 };
 
 std::size_t give_message(char* buffer, std::size_t one, std::size_t count, void* user) {
@@ -72,8 +68,21 @@ std::size_t take_line(char* bytes, std::size_t /*one*/, std::size_t count, void*
   auto& exchange = *static_cast<Exchange*>(user);
   std::string_view line(bytes, std::min<std::size_t>(count, 500));
   while (!line.empty() && (line.back() == '\r' || line.back() == '\n')) line.remove_suffix(1);
-  exchange.last_line = line;
+  const bool refuses = line.starts_with('4') || line.starts_with('5');
+  if (refuses && exchange.refusal.empty()) exchange.refusal = line;
   return count;
+}
+
+/// libcurl asks at least once a second, also while it waits for an answer or says goodbye, for which nothing else sets
+/// a limit.
+struct End {
+  const std::atomic<bool>& stopping;
+  Deadline deadline;
+};
+
+int shall_end(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  const auto& end = *static_cast<const End*>(user);
+  return end.stopping || end.deadline.expired() ? 1 : 0;
 }
 
 /// Refusals that are about us and not about the mail: at the greeting, of TLS, of the password. libcurl calls those of
@@ -86,7 +95,7 @@ bool concerns_us(CURLcode code, long status, const Exchange& exchange) {
 Error failure(CURLcode code, long status, const Exchange& exchange, std::string detail) {
   if (code == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
   const bool told = status >= 400 && status < 600;
-  if (told) detail = exchange.last_line.empty() ? fmt::format("{} {}", status, detail) : exchange.last_line;
+  if (told) detail = exchange.refusal.empty() ? fmt::format("{} {}", status, detail) : exchange.refusal;
   if (told && concerns_us(code, status, exchange)) return unreachable(std::move(detail));
   if (told) return status < 500 ? deferred(std::move(detail)) : rejected(std::move(detail));
   // Whatever ends the transfer once the message was given away leaves open whether the server has it.
@@ -142,17 +151,14 @@ struct SmtpClient::Impl {
     std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
   }
 
-  Result<void> prepare(CURL* easy, Exchange& exchange, curl_slist* recipients, Deadline deadline) const;
-  Result<CURLcode> drive(CURLM* multi, CURL* easy, Deadline deadline);
+  Result<void> prepare(CURL* easy, Exchange& exchange, curl_slist* recipients, const End& end) const;
 
   const SmtpSettings settings;
-  std::mutex mutex;
-  bool stopping = false;
-  std::unordered_set<CURLM*> running;
+  std::atomic<bool> stopping{false};
 };
 
-Result<void> SmtpClient::Impl::prepare(CURL* easy, Exchange& exchange, curl_slist* recipients,
-                                       Deadline deadline) const {
+Result<void> SmtpClient::Impl::prepare(CURL* easy, Exchange& exchange, curl_slist* recipients, const End& end) const {
+  const Deadline deadline = end.deadline;
   const char* scheme = settings.tls == TlsMode::implicit ? "smtps" : "smtp";
   const bool bare_ipv6 = settings.host.find(':') != std::string::npos;
   const std::string host = bare_ipv6 ? fmt::format("[{}]", settings.host) : settings.host;
@@ -166,8 +172,12 @@ Result<void> SmtpClient::Impl::prepare(CURL* easy, Exchange& exchange, curl_slis
   curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
   const auto connect = std::clamp(deadline.remaining(), std::chrono::milliseconds(1), kConnectTime);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(connect.count()));
-  // Bounds also the goodbye at the end, for which nothing else sets a limit.
+  const auto time = std::max(deadline.remaining(), std::chrono::milliseconds(1));
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(time.count()));
   curl_easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, kAnswerSeconds);
+  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, shall_end);
+  curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &end);
   if (settings.tls != TlsMode::none) {
     curl_easy_setopt(easy, CURLOPT_USE_SSL, static_cast<long>(CURLUSESSL_ALL));
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
@@ -198,77 +208,34 @@ Result<void> SmtpClient::Impl::prepare(CURL* easy, Exchange& exchange, curl_slis
   return {};
 }
 
-Result<CURLcode> SmtpClient::Impl::drive(CURLM* multi, CURL* easy, Deadline deadline) {
-  curl_multi_add_handle(multi, easy);
-  {
-    const std::lock_guard lock(mutex);
-    running.insert(multi);
-  }
-  Result<CURLcode> outcome = CURLE_OPERATION_TIMEDOUT;
-  while (true) {
-    int active = 0;
-    if (curl_multi_perform(multi, &active) != CURLM_OK) {
-      outcome = internal_error("curl_multi_perform failed");
-      break;
-    }
-    int left = 0;
-    const CURLMsg* message = curl_multi_info_read(multi, &left);
-    if (message != nullptr && message->msg == CURLMSG_DONE) {
-      outcome = message->data.result;
-      break;
-    }
-    {
-      const std::lock_guard lock(mutex);
-      if (stopping) {
-        outcome = stopped();
-        break;
-      }
-    }
-    const auto remaining = deadline.remaining();
-    if (remaining.count() <= 0) break;
-    curl_multi_poll(multi, nullptr, 0, static_cast<int>(std::min(remaining, kLongestPoll).count()), nullptr);
-  }
-  {
-    const std::lock_guard lock(mutex);
-    running.erase(multi);
-  }
-  return outcome;
-}
-
 SmtpClient::SmtpClient(SmtpSettings settings) : impl_(std::make_unique<Impl>(std::move(settings))) {}
 SmtpClient::~SmtpClient() = default;
 
 Result<void> SmtpClient::send(const Mail& mail, Deadline deadline) {
   // Whatever else stands in an address could become a command of its own.
   if (!identity::valid_email(mail.to)) return rejected("not a mail address");
-  {
-    const std::lock_guard lock(impl_->mutex);
-    if (impl_->stopping) return stopped();
-  }
+  if (impl_->stopping) return stopped();
   deadline = deadline.sooner(impl_->settings.time_limit);
   Exchange exchange;
   exchange.message = compose(mail, impl_->settings.sender, impl_->settings.sender_name);
   const std::unique_ptr<curl_slist, FreeList> recipients(
       curl_slist_append(nullptr, fmt::format("<{}>", mail.to).c_str()));
-  const std::unique_ptr<CURLM, CleanMulti> multi(curl_multi_init());
   const std::unique_ptr<CURL, CleanEasy> easy(curl_easy_init());
-  if (!recipients || !multi || !easy) throw std::bad_alloc();
-  BERTH_CHECK(impl_->prepare(easy.get(), exchange, recipients.get(), deadline));
+  if (!recipients || !easy) throw std::bad_alloc();
+  End end{impl_->stopping, deadline};
+  BERTH_CHECK(impl_->prepare(easy.get(), exchange, recipients.get(), end));
   std::array<char, CURL_ERROR_SIZE> text{};
   curl_easy_setopt(easy.get(), CURLOPT_ERRORBUFFER, text.data());
-  const auto code = impl_->drive(multi.get(), easy.get(), deadline);
+  const CURLcode code = curl_easy_perform(easy.get());
+  if (code == CURLE_OK) return {};
+  if (impl_->stopping) return stopped();
   long status = 0;
   curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
-  curl_multi_remove_handle(multi.get(), easy.get());
-  if (!code) return code.error();
-  if (*code == CURLE_OK) return {};
-  return failure(*code, status, exchange, text[0] != '\0' ? text.data() : curl_easy_strerror(*code));
+  return failure(code, status, exchange, text[0] != '\0' ? text.data() : curl_easy_strerror(code));
 }
 
 void SmtpClient::stop() {
-  const std::lock_guard lock(impl_->mutex);
   impl_->stopping = true;
-  for (CURLM* multi : impl_->running) curl_multi_wakeup(multi);
 }
 
 std::string SmtpClient::domain() const {

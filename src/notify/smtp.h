@@ -27,7 +27,7 @@ struct SmtpSettings {
   Secret password;
   std::string sender;  ///< the address that mails come from, and that is told if one cannot be delivered
   std::string sender_name = "Berth";
-  std::string server_certificate;  ///< PEM file that is trusted instead of the system's; "" for the system's
+  std::string server_certificate = {};  ///< PEM file that is trusted instead of the system's; "" for the system's
   std::chrono::milliseconds time_limit{30'000};
 };
 
@@ -47,7 +47,7 @@ class SmtpClient {
   ~SmtpClient();
 
   Result<void> send(const Mail& mail, Deadline deadline);
-  /// Ends a running `send` and refuses later ones.
+  /// Ends running calls within a second and refuses later ones.
   void stop();
   /// Behind the '@' of message ids: the sender's domain.
   std::string domain() const;

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -19,7 +21,7 @@
 
 namespace berth::testing {
 
-/// A server on a unix socket whose every byte a test decides, also the ones that no real server would send.
+/// A server on a unix socket or on TCP whose every byte a test decides, also the ones that no real server would send.
 /// Each connection is served by a thread of its own.
 class ScriptedServer {
  public:
@@ -99,6 +101,20 @@ class ScriptedServer {
     }
     acceptor_ = std::thread([this] { accept(); });
   }
+  /// The same on a free port of 127.0.0.1.
+  explicit ScriptedServer(Script script) : script_(std::move(script)) {
+    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, 64) != 0 ||
+        ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      throw std::runtime_error("cannot listen on the loopback");
+    }
+    port_ = ntohs(address.sin_port);
+    acceptor_ = std::thread([this] { accept(); });
+  }
   ScriptedServer(const ScriptedServer&) = delete;
   ScriptedServer& operator=(const ScriptedServer&) = delete;
   ~ScriptedServer() {
@@ -107,10 +123,12 @@ class ScriptedServer {
     for (auto& server : servers_) server.join();
     ::close(listener_);
     std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
+    if (!path_.empty()) std::filesystem::remove(path_, ignored);
   }
 
+  /// Of the constructor with a path; the other has a port.
   const std::string& path() const { return path_; }
+  std::uint16_t port() const { return port_; }
   /// Connections accepted so far.
   int connections() const { return connections_; }
 
@@ -133,6 +151,7 @@ class ScriptedServer {
   std::string path_;
   Script script_;
   int listener_ = -1;
+  std::uint16_t port_ = 0;
   std::atomic<bool> ending_{false};
   std::atomic<int> connections_{0};
   std::thread acceptor_;
