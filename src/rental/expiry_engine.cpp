@@ -239,6 +239,7 @@ void ExpiryEngine::look(RentalId id) {
       return;
     }
     if (!*recorded || (*recorded)->failures > 0) return;
+    if (!(*recorded)->due_at || *(*recorded)->due_at > parts_.clock.now()) return;
   }
 }
 

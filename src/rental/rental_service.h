@@ -20,11 +20,11 @@ struct NewRental {
 };
 
 struct RentalFilter {
-  std::optional<UserId> user;
-  std::optional<fleet::ContainerId> container;
-  std::optional<State> state;
-  std::optional<Date> expiring_before;  ///< its last day is before this one
-  std::int64_t limit = 100;             ///< 1 to 1000
+  std::optional<UserId> user = std::nullopt;
+  std::optional<fleet::ContainerId> container = std::nullopt;
+  std::optional<State> state = std::nullopt;
+  std::optional<Date> expiring_before = std::nullopt;  ///< its last day is before this one
+  std::int64_t limit = 100;                            ///< 1 to 1000
   std::int64_t offset = 0;
 };
 
