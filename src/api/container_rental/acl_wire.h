@@ -80,15 +80,13 @@ BOOST_DESCRIBE_STRUCT(AclLogLine, (), (action, timestamp, actor, container_name,
 struct AclLogs {
   std::int64_t user_id = 0;
   std::vector<AclLogLine> logs;
-  std::int64_t total = 0;
 };
-BOOST_DESCRIBE_STRUCT(AclLogs, (), (user_id, logs, total))
+BOOST_DESCRIBE_STRUCT(AclLogs, (), (user_id, logs))
 
 struct AclDownload {
   std::string acl_file;
-  std::string expires_at;
 };
-BOOST_DESCRIBE_STRUCT(AclDownload, (), (acl_file, expires_at))
+BOOST_DESCRIBE_STRUCT(AclDownload, (), (acl_file))
 
 struct AclFilePath {
   std::string file;

@@ -13,13 +13,6 @@ constexpr std::string_view kVersion = "1.0.0";
 
 }  // namespace
 
-fleet::Caller caller_of(const Call& call) {
-  return {.user = call.principal->user_id,
-          .sees_all = !call.principal->owned_only(),
-          .host_paths = call.allows(identity::permissions::kServersManage),
-          .origin = call.origin()};
-}
-
 ContainerRental::ContainerRental(const Parts& parts)
     : parts_(parts),
       contract_(std::make_shared<Contract>(

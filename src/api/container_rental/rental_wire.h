@@ -104,9 +104,8 @@ inline void describe_fields(json::Fields<ExpiredQuery>& fields) {
 
 struct ExpiredList {
   std::vector<ExpiredLine> expired_rentals;
-  std::int64_t total = 0;
 };
-BOOST_DESCRIBE_STRUCT(ExpiredList, (), (expired_rentals, total))
+BOOST_DESCRIBE_STRUCT(ExpiredList, (), (expired_rentals))
 
 struct NotifyRequest {
   std::int64_t user_id = 0;
