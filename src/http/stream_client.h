@@ -15,6 +15,8 @@ namespace berth::http {
 class StreamHandler {
  public:
   virtual ~StreamHandler() = default;
+  /// The answer has begun; comes before everything else.
+  virtual void on_open() {}
   /// Bytes of the body, or, behind an upgrade, of the connection.
   virtual void on_data(std::string_view bytes) = 0;
   /// The last call. Success where the peer ended it in order; else internal "http.protocol" (cut off, garbage),

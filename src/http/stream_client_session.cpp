@@ -241,6 +241,7 @@ class Session final : public StreamClientSession {
     state_ = State::open;
     open_timer_.cancel();
     auto opened = std::exchange(opened_, nullptr);
+    if (handler_) handler_->on_open();
     opened(std::move(head_));
     if (raw_ && buffer_.size() > 0) give_rest();
     if (state_ == State::open) read();

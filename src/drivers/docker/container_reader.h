@@ -1,0 +1,61 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/worker_pool.h"
+#include "compute/engine.h"
+#include "drivers/docker/api.h"
+
+namespace berth::drivers::docker {
+
+/// Reads containers: one call for the list, then of each running one its counters, all in parallel. What seldom
+/// changes (limits, when it was made) is asked for once and kept until something happens to the container, at most a
+/// minute. A container that does not answer comes back with the counters that it had, and is left alone for a while.
+/// Thread-safe.
+class ContainerReader {
+ public:
+  explicit ContainerReader(Api& api);
+  ~ContainerReader();
+
+  Result<std::vector<compute::Instance>> list(Deadline deadline);
+  Result<compute::Instance> get(const std::string& name, Deadline deadline);
+
+  /// Something happened to that container (its id): what is kept of it may be wrong.
+  void forget(std::string_view id);
+  /// Anything may have happened.
+  void forget_all();
+
+ private:
+  struct Reading;
+  struct Known {
+    std::optional<compute::Instance> facts;  ///< as inspected
+    Instant inspected{};
+    std::uint64_t changes = 0;  ///< times that it was forgotten: what was asked before that is out of date
+    compute::InstanceCounters counters;
+    Instant measured{};
+    Instant silent_until{};  ///< did not answer: is not asked again before
+  };
+
+  /// Completes what the list said of one container.
+  void complete(compute::Instance& instance, Deadline deadline);
+  void inspect(compute::Instance& instance, Deadline deadline);
+  void measure(compute::Instance& instance, Deadline deadline);
+  /// Adds what is known already; not the facts where they were just inspected.
+  void use_known(compute::Instance& instance, bool inspected);
+  std::uint64_t changes_of(const std::string& id);
+  void remember(const compute::Instance& facts, std::uint64_t changes);
+
+  Api& api_;
+  std::mutex mutex_;
+  std::map<std::string, Known, std::less<>> known_;  // by id
+  WorkerPool readers_;
+};
+
+}  // namespace berth::drivers::docker
