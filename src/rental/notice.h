@@ -40,9 +40,9 @@ class NoticeSender {
   virtual ~NoticeSender() = default;
   /// Puts the notice in line within the caller's transaction, in which it is also noted as sent, so that the two
   /// happen together or not at all; delivery and its retries are the sender's. Must not wait for anything but the
-  /// store, and may be asked again for the same notice when a transaction runs twice. A user without an address is no
-  /// error. An error leaves the notice to be offered again later.
-  virtual Result<void> send(store::Transaction& transaction, const Notice& notice) = 0;
+  /// store, and may be asked again for the same notice when a transaction runs twice. Yields to how many receivers it
+  /// goes; 0, a user without an address, is no error. An error leaves the notice to be offered again later.
+  virtual Result<std::size_t> send(store::Transaction& transaction, const Notice& notice) = 0;
 };
 
 }  // namespace berth::rental

@@ -4,7 +4,7 @@
 
 namespace berth::rental {
 
-Result<void> NotifierSender::send(store::Transaction& transaction, const Notice& notice) {
+Result<std::size_t> NotifierSender::send(store::Transaction& transaction, const Notice& notice) {
   const auto rows = BERTH_TRY(
       transaction.query("SELECT username, email FROM users WHERE id = :id AND enabled = 1", {{"id", notice.user}}));
   const auto days = std::chrono::ceil<std::chrono::days>(notice.grace).count();
@@ -19,8 +19,7 @@ Result<void> NotifierSender::send(store::Transaction& transaction, const Notice&
     if (std::string address = rows.front().text("email"); !address.empty())
       told.mail_to.push_back({std::move(address)});
   }
-  BERTH_CHECK(notifier_.enqueue(transaction, told));
-  return {};
+  return BERTH_TRY(notifier_.enqueue(transaction, told)).size();
 }
 
 }  // namespace berth::rental

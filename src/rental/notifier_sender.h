@@ -10,7 +10,7 @@ namespace berth::rental {
 class NotifierSender final : public NoticeSender {
  public:
   explicit NotifierSender(notify::Notifier& notifier) : notifier_(notifier) {}
-  Result<void> send(store::Transaction& transaction, const Notice& notice) override;
+  Result<std::size_t> send(store::Transaction& transaction, const Notice& notice) override;
 
  private:
   notify::Notifier& notifier_;

@@ -62,18 +62,24 @@ class SettableClock final : public Clock {
 /// Keeps what it is given.
 class NoticeBox final : public NoticeSender {
  public:
-  Result<void> send(store::Transaction&, const Notice& notice) override {
+  Result<std::size_t> send(store::Transaction&, const Notice& notice) override {
     const std::lock_guard lock(mutex_);
     if (failing_ > 0) {
       --failing_;
       return Error(ErrorCode::exhausted, "notify.queue_full", {"通知队列已满", "The queue of notices is full"});
     }
+    if (nobody_) return std::size_t{0};
     keys_.push_back(notice.key());
-    return {};
+    return std::size_t{1};
   }
   void fail(int times) {
     const std::lock_guard lock(mutex_);
     failing_ = times;
+  }
+  /// As where neither mail nor a webhook is configured.
+  void reach_nobody(bool nobody) {
+    const std::lock_guard lock(mutex_);
+    nobody_ = nobody;
   }
   std::vector<std::string> keys() const {
     const std::lock_guard lock(mutex_);
@@ -83,6 +89,7 @@ class NoticeBox final : public NoticeSender {
  private:
   mutable std::mutex mutex_;
   int failing_ = 0;
+  bool nobody_ = false;
   std::vector<std::string> keys_;
 };
 

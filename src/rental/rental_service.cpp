@@ -278,7 +278,11 @@ Result<RentalService::Notified> RentalService::notify(UserId user, const Date& d
         ++notified.sent_before;
         continue;
       }
-      BERTH_CHECK(parts_.notices.send(transaction, notice));
+      if (BERTH_TRY(parts_.notices.send(transaction, notice)) == 0) {
+        // Not noted: it can be asked for again once there is somebody.
+        ++notified.unreachable;
+        continue;
+      }
       BERTH_CHECK(note_sent(transaction, rental.id, rental.expiry_date, notice.kind_name(), now));
       BERTH_CHECK(record(transaction, origin, "rental.notify", rental));
       ++notified.sent;

@@ -85,6 +85,7 @@ class RentalService {
   struct Notified {
     std::int64_t sent = 0;
     std::int64_t sent_before = 0;  ///< asked for earlier, and not sent again
+    std::int64_t unreachable = 0;  ///< there is nobody to send it to: no address, no webhook
   };
   /// Tells a user of those of its rentals that expire on a day, each once. Errors: not_found "rental.none_expires" if
   /// there are none.

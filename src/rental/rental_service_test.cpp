@@ -164,6 +164,16 @@ TEST_P(RentalServiceTest, ARequestThatIsNotTakenLeavesNoTrace) {
   EXPECT_EQ(must(service().notify(alice_, day("2024-12-30"), origin())).sent, 1);
 }
 
+TEST_P(RentalServiceTest, ARequestThatReachesNobodySaysSoAndCanBeMadeAgain) {
+  rent("web", "2024-12-30");
+  notices_.reach_nobody(true);
+  const auto notified = must(service().notify(alice_, day("2024-12-30"), origin()));
+  EXPECT_EQ(notified.sent, 0);
+  EXPECT_EQ(notified.unreachable, 1);
+  notices_.reach_nobody(false);
+  EXPECT_EQ(must(service().notify(alice_, day("2024-12-30"), origin())).sent, 1);
+}
+
 TEST_P(RentalServiceTest, ARentalOutlivesItsUser) {
   const Rental rental = rent("web", "2024-12-30");
   must(database_->write([&](store::Transaction& transaction) {

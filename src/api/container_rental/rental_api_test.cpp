@@ -168,7 +168,7 @@ TEST_F(RentalApiTest, ARentalLivesAsTheDocumentSays) {
   EXPECT_EQ(answer.body, R"({"message":"Rental created successfully","rental_id":1})");
   EXPECT_EQ(get("/api/rental/check_expiry").body, R"({"expired_rentals":[]})");
   answer = post("/api/rental/send_expiry_notifications", bob(R"("expiry_date":"2024-12-30")"));
-  EXPECT_EQ(answer.body, R"({"message":"Expiry notification sent","sent":1,"sent_before":0})");
+  EXPECT_EQ(answer.body, R"({"message":"Expiry notification sent","sent":1,"sent_before":0,"unreachable":0})");
   live(std::chrono::days(30), std::chrono::hours(6));
   EXPECT_EQ(get("/api/rental/check_expiry").body,
             R"({"expired_rentals":[{"rental_id":1,"user_id":)" + std::to_string(bob_.value()) +

@@ -105,7 +105,7 @@ void add_rental_routes(Contract& contract, const RentalRouteParts& parts) {
         const auto notified = BERTH_TRY(
             parts.rentals.notify(UserId(body.user_id), BERTH_TRY(rental::parse_date(body.expiry_date)), call.origin()));
         const Text done{"到期通知已发送", "Expiry notification sent"};
-        return Notified{done.in(call.language), notified.sent, notified.sent_before};
+        return Notified{done.in(call.language), notified.sent, notified.sent_before, notified.unreachable};
       });
   contract.add<Nothing, Nothing, RenewRequest>(
       {Method::post,

@@ -117,13 +117,15 @@ inline void describe_fields(json::Fields<NotifyRequest>& fields) {
   describe_date(fields("expiry_date"));
 }
 
-/// `sent_before` counts those that were asked for earlier, which are not sent again.
+/// `sent_before` counts those that were asked for earlier, which are not sent again, `unreachable` those that nobody is
+/// there to be told of: no address, no webhook.
 struct Notified {
   std::string message;
   std::int64_t sent = 0;
   std::int64_t sent_before = 0;
+  std::int64_t unreachable = 0;
 };
-BOOST_DESCRIBE_STRUCT(Notified, (), (message, sent, sent_before))
+BOOST_DESCRIBE_STRUCT(Notified, (), (message, sent, sent_before, unreachable))
 
 struct RenewRequest {
   std::int64_t rental_id = 0;
