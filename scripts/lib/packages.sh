@@ -25,6 +25,7 @@ packages_for() {
       ;;
     run) printf '%s\n' curl python3 procps ;;
     lxd) printf '%s\n' lxd lxd-client busybox-static squashfs-tools uidmap ;;
+    docker) printf '%s\n' docker.io busybox-static ;;
     test)
       printf '%s\n' libgtest-dev libgmock-dev postgresql openssl curl nodejs node-ws \
         python3 python3-pytest python3-requests python3-websockets python3-aiosmtpd
