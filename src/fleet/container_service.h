@@ -39,6 +39,8 @@ struct Container {
   compute::ContainerSettings settings;
   compute::InstanceLimits limits;
   compute::InstanceCounters counters;
+  Instant measured{};     ///< when `counters` were read
+  std::string engine_id;  ///< the engine's own id: another one after the container was made anew
   double cpu_percent = 0;
   std::optional<std::string> ipv4;
   Timestamp created_at;
@@ -66,11 +68,11 @@ struct ContainerChange {
 };
 
 struct ContainerFilter {
-  std::optional<std::string> server;
-  std::optional<compute::Status> status;
-  std::optional<UserId> owner;
-  std::string search;     ///< part of the name or image
-  std::size_t limit = 0;  ///< 0: all
+  std::optional<std::string> server = std::nullopt;
+  std::optional<compute::Status> status = std::nullopt;
+  std::optional<UserId> owner = std::nullopt;
+  std::string search = {};  ///< part of the name or image
+  std::size_t limit = 0;    ///< 0: all
   std::size_t offset = 0;
 };
 

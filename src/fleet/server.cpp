@@ -16,7 +16,9 @@ std::string_view name(Fence fence) {
   return "none";
 }
 
-std::string_view name(Placement placement) { return placement == Placement::open ? "open" : "draining"; }
+std::string_view name(Placement placement) {
+  return placement == Placement::open ? "open" : "draining";
+}
 
 std::string_view name(ServerHealth health) {
   switch (health) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/encoding.h"
+
 namespace berth::drivers::fake {
 
 using compute::EngineEvent;
@@ -69,6 +71,10 @@ FakeEngine::Stored& FakeEngine::add(const std::string& name) {
   instance.architecture = "x86_64";
   instance.created_at = system_clock().now();
   instance.image = kImage;
+  if (settings_.containers) {
+    instance.engine_id = to_hex(random_bytes(16));
+    return stored;
+  }
   instance.limits.memory_bytes = 512 * kMebibyte;
   instance.limits.disk_bytes = 10240 * kMebibyte;
   return stored;
@@ -92,6 +98,10 @@ Result<FakeEngine::Stored*> FakeEngine::need_running(const std::string& name) {
 
 void FakeEngine::set_running(Stored& stored) {
   if (stored.instance.status == Status::running) return;
+  if (broken_images_.contains(stored.instance.image)) {
+    stored.exit_code = 1;
+    return;
+  }
   stored.instance.status = Status::running;
   stored.instance.engine_status = "Running";
   stored.instance.ipv4 =
@@ -106,6 +116,8 @@ void FakeEngine::set_stopped(Stored& stored) {
   stored.instance.ipv4.reset();
   stored.instance.ipv6.reset();
   stored.instance.counters = {};
+  stored.exit_code = 0;
+  end_log(stored);
   for (const auto& terminal : std::exchange(stored.terminals, {})) {
     if (const auto open = terminal.lock()) open->close();
   }
@@ -163,12 +175,16 @@ Result<void> FakeEngine::work(const EngineProgress& progress, const char* stage,
   return faults_.spend(settings_.work_time - settings_.work_time / 2, deadline, progress.cancelled);
 }
 
+Result<void> FakeEngine::check_name(std::string_view name) const {
+  return settings_.containers ? compute::check_container_name(name) : compute::check_instance_name(name);
+}
+
 Result<compute::EngineInfo> FakeEngine::info(Deadline deadline) {
   BERTH_CHECK(faults_.enter("info", {}, deadline));
   return compute::EngineInfo{"Fake",
                              "1.0",
                              "localhost",
-                             {.snapshots = true,
+                             {.snapshots = !settings_.containers,
                               .images = true,
                               .exec = true,
                               .console = true,
@@ -194,15 +210,13 @@ Result<Instance> FakeEngine::get(const std::string& name, Deadline deadline) {
 }
 
 Result<void> FakeEngine::create(const compute::NewInstance& wish, const EngineProgress& progress, Deadline deadline) {
-  BERTH_CHECK(compute::check_instance_name(wish.name));
+  BERTH_CHECK(check_name(wish.name));
+  if (settings_.containers && wish.container) BERTH_CHECK(compute::check_container_settings(*wish.container));
   BERTH_CHECK(faults_.enter("create", wish.name, deadline));
   {
     const std::lock_guard lock(mutex_);
     if (find(wish.name) != nullptr) return exists(wish.name);
-    const bool known = std::ranges::any_of(images_, [&](const compute::Image& image) {
-      return image.fingerprint == wish.image || std::ranges::find(image.aliases, wish.image) != image.aliases.end();
-    });
-    if (!known) {
+    if (!knows_image(wish.image)) {
       return Error(ErrorCode::not_found, "image.not_found",
                    {fmt::format("镜像 {} 不存在", wish.image), fmt::format("Image {} does not exist", wish.image)});
     }
@@ -216,6 +230,15 @@ Result<void> FakeEngine::create(const compute::NewInstance& wish, const EnginePr
   stored.instance.limits = wish.limits;
   stored.instance.owner = wish.owner;
   stored.instance.image = wish.image;
+  if (settings_.containers) {
+    make_container(stored, wish.container.value_or(compute::ContainerSettings{}));
+    if (wish.start) {
+      if (auto free = check_ports(stored); !free) {
+        instances_.erase(wish.name);
+        return free;
+      }
+    }
+  }
   if (wish.start) set_running(stored);
   report_changed(wish.name);
   return {};
@@ -229,7 +252,9 @@ Result<void> FakeEngine::start(const std::string& name, const EngineProgress& pr
   }
   BERTH_CHECK(work(progress, "starting", deadline));
   const std::lock_guard lock(mutex_);
-  set_running(*BERTH_TRY(need(name)));
+  Stored* stored = BERTH_TRY(need(name));
+  BERTH_CHECK(check_ports(*stored));
+  set_running(*stored);
   report_changed(name);
   return {};
 }
@@ -280,16 +305,18 @@ Result<void> FakeEngine::remove(const std::string& name, const EngineProgress& p
   BERTH_CHECK(work(progress, "deleting", deadline));
   const std::lock_guard lock(mutex_);
   BERTH_CHECK(check());
+  if (Stored* stored = find(name)) end_log(*stored);
   if (instances_.erase(name) > 0) report({EngineEvent::Kind::removed, name, {}});
   return {};
 }
 
 Result<void> FakeEngine::rename(const std::string& name, const std::string& new_name, Deadline deadline) {
-  BERTH_CHECK(compute::check_instance_name(new_name));
+  BERTH_CHECK(check_name(new_name));
   BERTH_CHECK(faults_.enter("rename", name, deadline));
   {
     const std::lock_guard lock(mutex_);
-    if (BERTH_TRY(need(name))->instance.status != Status::stopped) return wrong_state(name);
+    const Stored* stored = BERTH_TRY(need(name));
+    if (!settings_.containers && stored->instance.status != Status::stopped) return wrong_state(name);
     if (find(new_name) != nullptr) return exists(new_name);
   }
   if (!rename_outside(name, new_name)) return compute::instance_not_found(name);
@@ -300,6 +327,10 @@ Result<void> FakeEngine::update(const std::string& name, const compute::Instance
   BERTH_CHECK(faults_.enter("update", name, deadline));
   const std::lock_guard lock(mutex_);
   Instance& instance = BERTH_TRY(need(name))->instance;
+  if (settings_.containers && (change.disk_bytes || change.description)) {
+    return Error(ErrorCode::unsupported, "engine.unsupported",
+                 {"该引擎不能修改现有容器的此项设置", "This engine cannot change that of a container that exists"});
+  }
   if (change.description) instance.description = *change.description;
   if (change.cpus) instance.limits.cpus = *change.cpus;
   if (change.memory_bytes) instance.limits.memory_bytes = *change.memory_bytes;

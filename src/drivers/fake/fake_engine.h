@@ -4,10 +4,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "compute/container_engine.h"
 #include "compute/engine.h"
 #include "drivers/fake/dispatcher.h"
 #include "drivers/fake/faults.h"
@@ -16,11 +18,18 @@
 namespace berth::drivers::fake {
 
 /// An engine in memory, for scale and for faults: every ability, instances that use CPU and traffic, events,
-/// and knobs for what goes wrong. Thread-safe.
+/// and knobs for what goes wrong. Made with `containers` it is an engine of Docker's kind instead: names, settings,
+/// images from a registry, logs, files, volumes, and no snapshots. Thread-safe.
 class FakeEngine final : public compute::InstanceEngine,
                          public compute::SnapshotAbility,
                          public compute::ImageAbility,
-                         public compute::TerminalAbility {
+                         public compute::TerminalAbility,
+                         public compute::ContainerAbility,
+                         public compute::RegistryAbility,
+                         public compute::LogAbility,
+                         public compute::ArchiveAbility,
+                         public compute::VolumeAbility,
+                         public compute::CapacityAbility {
  public:
   struct Settings {
     std::size_t instances = 0;               ///< made at the start: inst-00001 …, every tenth stopped
@@ -28,6 +37,8 @@ class FakeEngine final : public compute::InstanceEngine,
     std::chrono::milliseconds work_time{0};  ///< that starting, stopping, creating and the like take
     bool moving_counters = true;             ///< off: counters stay, so that nothing changes by itself
     std::uint32_t host_cores = 4;
+    bool containers = false;                   ///< an engine of Docker's kind
+    std::uint64_t memory_bytes = 64ULL << 30;  ///< of its machine
   };
 
   FakeEngine() : FakeEngine(Settings{}) {}
@@ -60,7 +71,23 @@ class FakeEngine final : public compute::InstanceEngine,
   /// A copy of an image, to be removed; yields its alias.
   std::string add_image(const std::string& alias);
 
+  // For engines of Docker's kind.
+  /// What its registry has, beside kImage, which the engine has from the start.
+  void publish_image(const std::string& reference);
+  /// Containers of this image end with 1 as soon as they have started.
+  void break_image(const std::string& reference);
+  bool create_outside(const std::string& name, const std::string& image, compute::ContainerSettings settings,
+                      bool start = true);
+  /// The content of a file in a container, in its volume where one is mounted there; nothing if there is none.
+  std::optional<std::string> read_file(const std::string& name, const std::string& path);
+  bool write_file(const std::string& name, const std::string& path, const std::string& content);
+  bool write_log(const std::string& name, const std::string& text);
+  void set_capacity(const compute::EngineCapacity& capacity);
+  /// How many containers run.
+  std::size_t running() const;
+
   // compute::InstanceEngine
+  Result<void> check_name(std::string_view name) const override;
   Result<compute::EngineInfo> info(Deadline deadline) override;
   Result<std::vector<compute::Instance>> list(Deadline deadline) override;
   Result<compute::Instance> get(const std::string& name, Deadline deadline) override;
@@ -76,9 +103,15 @@ class FakeEngine final : public compute::InstanceEngine,
   Result<void> update(const std::string& name, const compute::InstanceChange& change, Deadline deadline) override;
   std::unique_ptr<compute::EngineWatch> watch(compute::EngineWatcher& watcher) override;
   Result<bool> still_working(const std::string& handle, Deadline deadline) override;
-  compute::SnapshotAbility* snapshots() override { return this; }
+  compute::SnapshotAbility* snapshots() override { return settings_.containers ? nullptr : this; }
   compute::ImageAbility* images() override { return this; }
   compute::TerminalAbility* terminals() override { return this; }
+  compute::ContainerAbility* containers() override { return settings_.containers ? this : nullptr; }
+  compute::RegistryAbility* registry() override { return settings_.containers ? this : nullptr; }
+  compute::LogAbility* logs() override { return settings_.containers ? this : nullptr; }
+  compute::ArchiveAbility* archives() override { return settings_.containers ? this : nullptr; }
+  compute::VolumeAbility* volumes() override { return settings_.containers ? this : nullptr; }
+  compute::CapacityAbility* capacities() override { return settings_.containers ? this : nullptr; }
 
   // compute::SnapshotAbility
   Result<std::vector<compute::InstanceSnapshot>> list_snapshots(const std::string& instance,
@@ -104,7 +137,42 @@ class FakeEngine final : public compute::InstanceEngine,
                                                      std::shared_ptr<compute::TerminalOutput> output,
                                                      Deadline deadline) override;
 
+  // compute::ContainerAbility
+  Result<compute::ContainerDetail> inspect(const std::string& name, Deadline deadline) override;
+  Result<void> pause(const std::string& name, Deadline deadline) override;
+  Result<void> resume(const std::string& name, Deadline deadline) override;
+
+  // compute::RegistryAbility
+  Result<bool> has_image(const std::string& reference, Deadline deadline) override;
+  Result<void> pull(const std::string& reference, const std::optional<compute::RegistryCredentials>& credentials,
+                    const compute::EngineProgress& progress, Deadline deadline) override;
+
+  // compute::LogAbility
+  Result<std::string> read_log(const std::string& name, const compute::LogQuery& query, Deadline deadline) override;
+  Result<std::unique_ptr<compute::LogFollowing>> follow_log(const std::string& name, const compute::LogQuery& query,
+                                                            std::shared_ptr<compute::LogReader> reader,
+                                                            Deadline deadline) override;
+
+  // compute::ArchiveAbility; the files hold names and contents in a form of the fake's own.
+  Result<void> save_path(const std::string& name, const std::string& path, const std::string& file,
+                         const compute::EngineProgress& progress, Deadline deadline) override;
+  Result<void> load_path(const std::string& name, const std::string& path, const std::string& file,
+                         const compute::EngineProgress& progress, Deadline deadline) override;
+  Result<void> save_root(const std::string& name, const std::string& file, const compute::EngineProgress& progress,
+                         Deadline deadline) override;
+  Result<void> import_root(const std::string& file, const std::string& reference,
+                           const compute::EngineProgress& progress, Deadline deadline) override;
+
+  // compute::VolumeAbility
+  Result<std::vector<compute::Volume>> list_volumes(Deadline deadline) override;
+  Result<void> create_volume(const std::string& name, Deadline deadline) override;
+  Result<void> remove_volume(const std::string& name, Deadline deadline) override;
+
+  // compute::CapacityAbility
+  Result<compute::EngineCapacity> capacity(Deadline deadline) override;
+
  private:
+  using Files = std::map<std::string, std::string>;  ///< by absolute path
   struct StoredSnapshot {
     compute::InstanceSnapshot about;
     compute::Instance state;
@@ -115,7 +183,18 @@ class FakeEngine final : public compute::InstanceEngine,
     Instant running_since{};
     std::vector<StoredSnapshot> snapshots;
     std::vector<std::weak_ptr<EchoTerminal>> terminals;
+    // Of containers:
+    compute::ContainerSettings settings;
+    Files files;
+    std::string log;
+    std::vector<std::shared_ptr<compute::LogReader>> followers;
+    std::optional<int> exit_code;
   };
+  struct StoredVolume {
+    compute::Volume about;
+    Files files;  ///< by path below where it is mounted, "/" first
+  };
+  class Following;
   class Watch;
   class Work;
 
@@ -126,6 +205,12 @@ class FakeEngine final : public compute::InstanceEngine,
   void set_running(Stored& stored);
   void set_stopped(Stored& stored);
   compute::Instance read(const Stored& stored) const;
+  bool knows_image(const std::string& image) const;
+  void make_container(Stored& stored, const compute::ContainerSettings& settings);
+  Result<void> check_ports(const Stored& stored) const;
+  /// What stands at a path: the files of the volume that is mounted there, or of the container, and the path in them.
+  std::pair<Files*, std::string> locate(Stored& stored, const std::string& path);
+  void end_log(Stored& stored);
   void report(compute::EngineEvent event);
   void report_changed(const std::string& name) { report({compute::EngineEvent::Kind::changed, name, {}}); }
   void report_gap();
@@ -141,10 +226,15 @@ class FakeEngine final : public compute::InstanceEngine,
   std::map<std::uint64_t, compute::EngineWatcher*> watchers_;
   std::uint64_t last_watcher_ = 0;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, Stored> instances_;
   std::vector<compute::Image> images_;
   std::set<std::string> working_;
+  std::set<std::string> registry_;       ///< images that can be pulled
+  std::set<std::string> broken_images_;  ///< whose containers end at once
+  std::map<std::string, Files> image_files_;
+  std::map<std::string, StoredVolume> volumes_;
+  std::optional<compute::EngineCapacity> capacity_;
   std::size_t last_number_ = 0;
   std::uint64_t last_handle_ = 0;
   bool events_connected_ = true;

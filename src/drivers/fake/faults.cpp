@@ -98,8 +98,18 @@ bool Faults::events_get_lost() const {
   return drop_events_ || refused_;
 }
 
+void Faults::on_call(std::function<void(std::string_view call)> action) {
+  const std::lock_guard lock(mutex_);
+  on_call_ = std::move(action);
+}
+
 Result<void> Faults::enter(std::string_view call, const std::string& instance, Deadline deadline) {
   std::unique_lock lock(mutex_);
+  if (const auto action = on_call_) {
+    lock.unlock();
+    action(call);
+    lock.lock();
+  }
   ++calls_[std::string(call)];
   ++waiting_;
   changed_.wait_until(lock, deadline.at(), [&] { return refused_ || !hangs(call, instance); });

@@ -36,6 +36,9 @@ class Faults {
   /// Events get lost while this is on; nobody is told of a gap.
   void drop_events(bool on);
 
+  /// Called with the name of each call before it is let in, on its own thread; null for nothing.
+  void on_call(std::function<void(std::string_view call)> action);
+
   /// How often a call was made.
   std::uint64_t calls(const std::string& call) const;
   /// How many calls wait now because of a hang or a delay.
@@ -72,6 +75,7 @@ class Faults {
   std::map<std::string, std::uint64_t, std::less<>> calls_;
   std::size_t waiting_ = 0;
   std::function<void()> on_connectable_ = [] {};
+  std::function<void(std::string_view)> on_call_;
 };
 
 }  // namespace berth::drivers::fake

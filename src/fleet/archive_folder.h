@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "fleet/container_rows.h"
+
+// What an archive of a container is on disk: a folder of its own that appears complete or not at all.
+namespace berth::fleet::archive_folder {
+
+/// A named volume and the file that holds its content.
+struct ArchivedVolume {
+  std::string name;
+  std::string target;
+  std::string file;
+};
+
+/// What an archive says of itself.
+struct Manifest {
+  ContainerId container;
+  std::string name;
+  Desired desired;  ///< as it ran: what the image had set included
+  std::vector<ArchivedVolume> volumes;
+  Timestamp made_at;
+};
+
+/// The files of an archive beside its manifest.
+inline constexpr std::string_view kRoot = "root.tar";
+std::string volume_file(std::size_t index);
+
+/// A name for a new archive of a container.
+std::string new_name(ContainerId id, Timestamp now);
+/// Makes the empty folder under which a new archive is written; one left half done goes. Errors: exhausted or
+/// internal "archive.disk".
+Result<std::filesystem::path> begin(const std::filesystem::path& archives, const std::string& name);
+/// Writes the manifest with the checksum of every file, brings all of it to the disk, and gives the folder its name.
+Result<void> complete(const std::filesystem::path& archives, const std::string& name, const Manifest& manifest);
+bool is_complete(const std::filesystem::path& archives, const std::string& name);
+/// What an archive says of itself, unchecked.
+Result<Manifest> read(const std::filesystem::path& archives, const std::string& name);
+/// The manifest of an archive whose every file has the content that was written. Errors: internal "archive.broken".
+Result<Manifest> verify(const std::filesystem::path& archives, const std::string& name);
+/// Removes what there is of a container's archives, complete or not, but for `keep`.
+void remove_all(const std::filesystem::path& archives, ContainerId id, const std::string& keep);
+
+}  // namespace berth::fleet::archive_folder

@@ -1,0 +1,287 @@
+// How a container is put away and brought back.
+//
+// The archive is complete on disk, and that is written down (`Pending::decided`), before anything is removed from the
+// server; before that, going back is dropping it and starting the container again. A restore is decided when the row
+// says that the container is present; before that, going back is removing what was made.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/encoding.h"
+#include "base/log.h"
+#include "fleet/archive_folder.h"
+#include "fleet/container_input.h"
+#include "fleet/containers.h"
+#include "json/write.h"
+
+namespace berth::fleet {
+namespace {
+
+constexpr std::chrono::milliseconds kReadBack{3000};
+
+Error unsupported() {
+  return Error(ErrorCode::unsupported, "engine.unsupported", {"该引擎不支持此功能", "This engine cannot do that"});
+}
+
+bool is_up(compute::Status status) {
+  return status != compute::Status::stopped && status != compute::Status::error;
+}
+
+/// The image that an archived file system becomes where its own image is nowhere to be had.
+std::string image_of_archive(ContainerId id) {
+  return fmt::format("berth-archive/{}:latest", id.value());
+}
+
+/// An archive of "/srv/data" holds "data/…", so it is unpacked in "/srv".
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+Result<void> Containers::archive(const Caller& caller, const std::string& name) {
+  const ContainerPointer container = BERTH_TRY(find(caller, name, Right::write));
+  if (container->presence == Presence::archived) return {};
+  const Target target = BERTH_TRY(target_of(container));
+  if (target.unit->engine->archives() == nullptr) return unsupported();
+  Change change;
+  change.kind = "container.archive";
+  change.id = target.row->id;
+  change.unit = target.unit;
+  change.limit = settings_.archive_limit;
+  change.input = json::to_json(ContainerInput{.name = name});
+  change.details = json::to_json(ContainerDetails{.name = name, .server = target.unit->name});
+  change.work = [this, target](operations::Context& context) { return put_away(target, context); };
+  return carry_out(caller.origin, std::move(change));
+}
+
+Result<std::string> Containers::put_away(const Target& begun, operations::Context& context) {
+  const UnitPointer& unit = begun.unit;
+  const ContainerId id = begun.row->id;
+  const std::string& engine_name = begun.row->engine_name;
+  compute::ArchiveAbility& archives = *unit->engine->archives();
+  const Deadline deadline = context.deadline();
+  auto read = unit->inventory->reread(engine_name, deadline.sooner(settings_.quick_limit));
+  const bool was_running = is_up(BERTH_TRY(std::move(read))->status);
+  const std::string archive_name = archive_folder::new_name(id, parts_.clock.now());
+  const auto row = BERTH_TRY(catalog_.change(id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
+    if (now.presence != Presence::present || now.pending) return container_busy(now.name);
+    now.pending = Pending{.kind = Pending::Kind::archive,
+                          .decided = false,
+                          .was_running = was_running,
+                          .name = now.name,
+                          .desired = std::nullopt,
+                          .archive = archive_name,
+                          .server = {},
+                          .volumes = {}};
+    return {};
+  }));
+  context.undo().push([this, gate = gate_, target = Target{row, unit}] {
+    if (const auto pass = gate->enter()) settle_now(target);
+  });
+  // What is written while it is copied would be copied in pieces.
+  if (was_running) {
+    BERTH_CHECK(unit->engine->stop(engine_name, settings_.stop_grace, progress_of(context, 0, 5), deadline));
+    unit->inventory->refresh(engine_name, Deadline::after(kReadBack));
+  }
+  archive_folder::Manifest manifest{
+      .container = id, .name = row->name, .desired = row->desired, .volumes = {}, .made_at = parts_.clock.now()};
+  std::vector<compute::Mount> mounts = row->desired.settings.mounts;
+  if (compute::ContainerAbility* ability = unit->engine->containers()) {
+    // Also volumes that its image asked for.
+    mounts = BERTH_TRY(ability->inspect(engine_name, deadline)).settings.mounts;
+    manifest.desired.settings.mounts = mounts;
+  }
+  const auto folder = BERTH_TRY(archive_folder::begin(settings_.archives, archive_name));
+  context.progress(5, "root");
+  BERTH_CHECK(archives.save_root(engine_name, (folder / archive_folder::kRoot).string(), progress_of(context, 5, 50),
+                                 deadline));
+  for (const auto& mount : mounts) {
+    if (mount.is_host_path()) continue;  // the server's own, which no archive holds
+    const std::string file = archive_folder::volume_file(manifest.volumes.size());
+    context.progress(60, "volume " + mount.source);
+    BERTH_CHECK(archives.save_path(engine_name, mount.target, (folder / file).string(), progress_of(context, 60, 80),
+                                   deadline));
+    manifest.volumes.push_back({mount.source, mount.target, file});
+  }
+  context.progress(80, "checksums");
+  BERTH_CHECK(archive_folder::complete(settings_.archives, archive_name, manifest));
+  const auto decided = BERTH_TRY(catalog_.change(id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
+    if (!now.pending) return container_busy(now.name);
+    now.pending->decided = true;
+    now.archive = archive_name;
+    return {};
+  }));
+  context.progress(90, "removing");
+  BERTH_CHECK(leave_server({decided, unit}, deadline));
+  return std::string("null");
+}
+
+Result<void> Containers::remove_volumes(const Target& target, const std::vector<std::string>& volumes,
+                                        Deadline deadline) {
+  compute::VolumeAbility* ability = target.unit->engine->volumes();
+  if (ability == nullptr || volumes.empty()) return {};
+  std::set<std::string> shared;
+  for (const auto& row : catalog_.book().rows_on(target.unit->id)) {
+    if (row->id == target.row->id) continue;
+    for (const auto& mount : row->desired.settings.mounts) shared.insert(mount.source);
+  }
+  for (const auto& volume : volumes) {
+    if (shared.contains(volume)) continue;
+    auto removed = ability->remove_volume(volume, deadline);
+    if (!removed && removed.error().code() != ErrorCode::conflict) return take_error(removed);
+  }
+  return {};
+}
+
+Result<bool> Containers::leave_server(const Target& target, Deadline deadline) {
+  const ContainerRow& row = *target.row;
+  const auto manifest = BERTH_TRY(archive_folder::read(settings_.archives, row.pending->archive));
+  BERTH_CHECK(take_off(target.unit, row.engine_name, deadline));
+  std::vector<std::string> volumes;
+  for (const auto& volume : manifest.volumes) volumes.push_back(volume.name);
+  BERTH_CHECK(remove_volumes(target, volumes, deadline));
+  BERTH_CHECK(catalog_.change(row.id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
+    if (!now.pending) return {};
+    now.presence = Presence::archived;
+    now.archive = now.pending->archive;
+    now.pending.reset();
+    now.engine_id.clear();
+    now.desired.running = false;
+    return {};
+  }));
+  archive_folder::remove_all(settings_.archives, row.id, row.pending->archive);
+  return true;
+}
+
+Result<bool> Containers::settle_archive(const Target& target, Deadline deadline) {
+  const ContainerRow& row = *target.row;
+  if (row.pending->decided) return leave_server(target, deadline);
+  archive_folder::remove_all(settings_.archives, row.id, row.archive);
+  return go_back(target, deadline);
+}
+
+Result<UnitPointer> Containers::place_archived(const ContainerRow& row) {
+  if (const auto home = parts_.servers.find(row.server)) {
+    if (auto unit = place(home->server.name, row.desired.limits)) return unit;
+  }
+  return place(std::nullopt, row.desired.limits);
+}
+
+Result<void> Containers::restore(const Caller& caller, const std::string& name) {
+  const ContainerPointer container = BERTH_TRY(find(caller, name, Right::write));
+  if (container->presence == Presence::present) return {};
+  const RowPointer row = catalog_.book().row(container->id);
+  if (row == nullptr) return container_not_found(name);
+  if (row->presence != Presence::archived || row->archive.empty()) {
+    return Error(ErrorCode::conflict, "container.not_archived",
+                 {fmt::format("容器 {} 没有可恢复的归档", name),
+                  fmt::format("There is no archive of container {} to restore", name)});
+  }
+  if (row->pending || is_active(row->id)) return container_busy(name);
+  const UnitPointer unit = BERTH_TRY(place_archived(*row));
+  give_back(unit->id, row->desired.limits);
+  if (unit->engine->archives() == nullptr) return unsupported();
+  Change change;
+  change.kind = "container.restore";
+  change.id = row->id;
+  change.unit = unit;
+  change.limit = settings_.archive_limit;
+  change.input = json::to_json(ContainerInput{.name = name});
+  change.details = json::to_json(ContainerDetails{.name = name, .server = unit->name});
+  change.work = [this, target = Target{row, unit}](operations::Context& context) {
+    return bring_back(target, context);
+  };
+  return carry_out(caller.origin, std::move(change));
+}
+
+Result<std::string> Containers::bring_back(const Target& begun, operations::Context& context) {
+  const UnitPointer& unit = begun.unit;
+  const ContainerId id = begun.row->id;
+  const std::string& engine_name = begun.row->engine_name;
+  compute::InstanceEngine& engine = *unit->engine;
+  compute::ArchiveAbility& archives = *engine.archives();
+  const Deadline deadline = context.deadline();
+  context.progress(0, "checksums");
+  const auto manifest = BERTH_TRY(archive_folder::verify(settings_.archives, begun.row->archive));
+  const auto folder = settings_.archives / begun.row->archive;
+  if (BERTH_TRY(has(unit, engine_name, deadline))) return container_exists(begun.row->name);
+  // A volume that is there belongs to others too, and holds newer data than the archive.
+  std::vector<archive_folder::ArchivedVolume> volumes = manifest.volumes;
+  compute::VolumeAbility* volume_ability = engine.volumes();
+  if (volume_ability != nullptr) {
+    const auto there = BERTH_TRY(volume_ability->list_volumes(deadline));
+    std::erase_if(volumes, [&](const auto& volume) {
+      return std::ranges::find(there, volume.name, &compute::Volume::name) != there.end();
+    });
+  }
+  const auto row = BERTH_TRY(catalog_.change(id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
+    if (now.presence != Presence::archived || now.pending) return container_busy(now.name);
+    Pending pending{.kind = Pending::Kind::restore,
+                    .decided = false,
+                    .was_running = false,
+                    .name = now.name,
+                    .desired = std::nullopt,
+                    .archive = now.archive,
+                    .server = unit->id,
+                    .volumes = {}};
+    for (const auto& volume : volumes) pending.volumes.push_back(volume.name);
+    now.pending = std::move(pending);
+    return {};
+  }));
+  context.undo().push([this, gate = gate_, target = Target{row, unit}] {
+    if (const auto pass = gate->enter()) settle_now(target);
+  });
+  compute::NewInstance instance;
+  instance.name = engine_name;
+  instance.image = manifest.desired.image;
+  instance.container = manifest.desired.settings;
+  instance.limits = row->desired.limits;
+  instance.owner = BERTH_TRY(owner_uuid(row->owner));
+  instance.start = false;
+  const std::string root = (folder / archive_folder::kRoot).string();
+  const auto brought = bring_image(unit, instance.image, context, 5, 30);
+  if (!brought) {
+    // The image is nowhere to be had any more: what was archived becomes one.
+    if (brought.error().reason() != "image.pull_failed") return brought.error();
+    instance.image = image_of_archive(id);
+    BERTH_CHECK(archives.import_root(root, instance.image, progress_of(context, 5, 30), deadline));
+  }
+  if (volume_ability != nullptr) {
+    for (const auto& volume : volumes) BERTH_CHECK(volume_ability->create_volume(volume.name, deadline));
+  }
+  BERTH_CHECK(engine.create(instance, progress_of(context, 30, 40), deadline));
+  if (brought) {
+    context.progress(40, "root");
+    BERTH_CHECK(archives.load_path(engine_name, "/", root, progress_of(context, 40, 70), deadline));
+  }
+  for (const auto& volume : volumes) {
+    context.progress(70, "volume " + volume.name);
+    BERTH_CHECK(archives.load_path(engine_name, parent_of(volume.target), (folder / volume.file).string(),
+                                   progress_of(context, 70, 95), deadline));
+  }
+  const auto made = BERTH_TRY(unit->inventory->reread(engine_name, Deadline::after(kReadBack)));
+  BERTH_CHECK(catalog_.change(id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
+    if (now.server != unit->id) ++now.epoch;
+    now.server = unit->id;
+    now.presence = Presence::present;
+    now.engine_id = made->engine_id;
+    now.desired.running = false;
+    now.pending.reset();
+    return {};
+  }));
+  return std::string("null");
+}
+
+Result<bool> Containers::settle_restore(const Target& target, Deadline deadline) {
+  const ContainerRow& row = *target.row;
+  // Checked to be free before anything was made, so what is there is what was made.
+  BERTH_CHECK(take_off(target.unit, row.engine_name, deadline));
+  BERTH_CHECK(remove_volumes(target, row.pending->volumes, deadline));
+  return drop_pending(target);
+}
+
+}  // namespace berth::fleet

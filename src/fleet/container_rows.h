@@ -1,0 +1,100 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fleet/container_service.h"
+#include "store/database.h"
+
+namespace berth::fleet {
+
+/// What a container is to be like.
+struct Desired {
+  std::string image;
+  compute::ContainerSettings settings;
+  compute::InstanceLimits limits;
+  bool running = true;
+  bool operator==(const Desired&) const = default;
+};
+
+std::string to_json(const Desired& desired);
+Result<Desired> desired_from_json(std::string_view text);
+
+/// A change of several steps that is under way or was left half done: enough to end it, whatever became of it.
+struct Pending {
+  enum class Kind { replace, rename, limits, archive, restore };
+  Kind kind = Kind::replace;
+  /// Past it the change is carried to its end, before it everything is put back as it was.
+  bool decided = false;
+  bool was_running = false;
+  std::string name;                  ///< of the container afterwards, in the catalog
+  std::optional<Desired> desired;    ///< afterwards
+  std::string archive;               ///< its folder
+  ServerId server;                   ///< for `restore`: where to
+  std::vector<std::string> volumes;  ///< for `restore`: which it makes
+  bool operator==(const Pending&) const = default;
+};
+
+std::string to_json(const Pending& pending);
+Result<Pending> pending_from_json(std::string_view text);
+
+/// A container as the store has it. Immutable once it is shared.
+struct ContainerRow {
+  ContainerId id;
+  std::string name;
+  ServerId server;          ///< 0 for an archived one whose server is gone
+  std::string engine_name;  ///< what its engine calls it; another than `name` if that was taken when it was adopted
+  std::string engine_id;    ///< the engine's own id; "" while not known
+  UserId owner;
+  Presence presence = Presence::present;
+  Desired desired;
+  std::int64_t epoch = 0;
+  std::optional<Pending> pending;
+  std::string archive;  ///< folder of the newest archive; "" for none
+  Timestamp created_at;
+  Timestamp updated_at;
+};
+
+/// What the engine calls the container once its pending change is done.
+std::string engine_name_after(const ContainerRow& row);
+
+using RowPointer = std::shared_ptr<const ContainerRow>;
+
+std::string_view name(Presence presence);
+
+/// What a replacement is called beside the container that it replaces, and that one once it has been.
+std::string fresh_name(ContainerId id);
+std::string spare_name(ContainerId id);
+/// The container that such a name belongs to.
+std::optional<ContainerId> owner_of_helper(std::string_view engine_name);
+
+// How containers are kept in the store.
+namespace container_rows {
+
+/// Takes the name too. Errors: already_exists "container.exists".
+Result<ContainerId> insert(store::Transaction& transaction, const ContainerRow& row);
+/// Writes all but id and creation. False if there is no such row.
+Result<bool> update(store::Transaction& transaction, const ContainerRow& row);
+Result<void> remove(store::Transaction& transaction, ContainerId id);
+Result<std::optional<RowPointer>> find(store::Transaction& transaction, ContainerId id);
+Result<std::vector<RowPointer>> all(store::Transaction& transaction);
+
+/// Takes another name for a container; one that it has already is taken again. Errors as above.
+Result<void> take_name(store::Transaction& transaction, ContainerId id, const std::string& name);
+/// Gives up every name of a container but one.
+Result<void> keep_only_name(store::Transaction& transaction, ContainerId id, const std::string& name);
+Result<bool> is_taken(store::Transaction& transaction, const std::string& name);
+
+/// Nobody (0) if no user has that UUID.
+Result<UserId> user_of_uuid(store::Transaction& transaction, const std::string& uuid);
+/// "" if there is no such user.
+Result<std::string> uuid_of_user(store::Transaction& transaction, UserId user);
+
+}  // namespace container_rows
+
+Error container_exists(const std::string& name);
+Error container_not_found(const std::string& name);
+
+}  // namespace berth::fleet

@@ -1,0 +1,217 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/worker_pool.h"
+#include "fleet/container_catalog.h"
+#include "fleet/container_service.h"
+#include "fleet/placement.h"
+#include "fleet/server_registry.h"
+#include "operations/gate.h"
+
+namespace berth::fleet {
+
+/// The one implementation of ContainerService: rows of the catalog beside what the servers' inventories show. Its
+/// operations are of the kinds "container.…", on the resource "container" with the container's id.
+class Containers final : public ContainerService {
+ public:
+  struct Settings {
+    std::filesystem::path archives;  ///< folder for archives; made if it is not there
+    std::chrono::milliseconds quick_limit{20'000};
+    std::chrono::milliseconds lifecycle_limit{60'000};
+    std::chrono::milliseconds create_limit{1'800'000};  ///< with the pull of an image
+    std::chrono::milliseconds archive_limit{7'200'000};
+    std::chrono::seconds stop_grace{10};  ///< then by force
+    /// How long a replacement must have run before the container that it replaces goes.
+    std::chrono::milliseconds proving{3'000};
+  };
+  /// Who we are to the registry of an image; nothing for nobody.
+  using CredentialSource = std::function<std::optional<compute::RegistryCredentials>(const std::string& image)>;
+  /// What it works with; everything outlives it.
+  struct Parts {
+    ServerRegistry& servers;
+    store::Database& database;
+    operations::OperationService& operations;
+    const AccessPolicy& access;
+    const Clock& clock;
+    CredentialSource credentials = [](const std::string&) { return std::nullopt; };
+  };
+
+  /// Loads the catalog, follows the servers of the registry, and registers as the reconciler of "container."
+  /// operations. Before it is destroyed the operations must have been drained.
+  static Result<std::unique_ptr<Containers>> create(Settings settings, const Parts& parts);
+  Containers(const Containers&) = delete;
+  Containers& operator=(const Containers&) = delete;
+  ~Containers() override;
+
+  ContainerPage list(const Caller& caller, const ContainerFilter& filter) const override;
+  Result<ContainerPointer> find(const Caller& caller, const std::string& name, Right right) const override;
+  Result<ContainerPointer> find(ContainerId id) const override;
+  std::uint64_t revision() const override { return catalog_.book().view()->revision; }
+
+  Result<Created> create(const Caller& caller, const NewContainer& container) override;
+  Result<bool> start(const Caller& caller, const std::string& name) override;
+  Result<bool> stop(const Caller& caller, const std::string& name, bool force) override;
+  Result<bool> restart(const Caller& caller, const std::string& name, bool force) override;
+  Result<bool> pause(const Caller& caller, const std::string& name) override;
+  Result<bool> resume(const Caller& caller, const std::string& name) override;
+  Result<void> remove(const Caller& caller, const std::string& name, bool force) override;
+  Result<void> update(const Caller& caller, const std::string& name, const ContainerChange& change) override;
+  Result<void> archive(const Caller& caller, const std::string& name) override;
+  Result<void> restore(const Caller& caller, const std::string& name) override;
+  Result<std::string> read_log(const Caller& caller, const std::string& name, const compute::LogQuery& query) override;
+  Result<std::unique_ptr<compute::LogFollowing>> follow_log(const Caller& caller, const std::string& name,
+                                                            const compute::LogQuery& query,
+                                                            std::shared_ptr<compute::LogReader> reader) override;
+  Result<std::shared_ptr<compute::Terminal>> exec(const Caller& caller, const std::string& name,
+                                                  const compute::ExecRequest& request,
+                                                  std::shared_ptr<compute::TerminalOutput> output) override;
+  Result<compute::ExecOutcome> run(const Caller& caller, const std::string& name, const compute::ExecRequest& request,
+                                   std::chrono::milliseconds time_limit) override;
+
+  /// Everything that a list shows now; its pointer changes with every change, counters included.
+  ContainerViewPointer view() const { return catalog_.book().view(); }
+
+  /// What a container is to be like, and where it stands in the books: for whoever moves containers.
+  RowPointer row(ContainerId id) const { return catalog_.book().row(id); }
+
+ private:
+  enum class Action { start, stop, restart, pause, resume };
+  /// A container that can be worked on now.
+  struct Target {
+    RowPointer row;
+    UnitPointer unit;
+  };
+  /// A change of one container, ready to be submitted.
+  struct Change {
+    std::string kind;
+    ContainerId id;
+    UnitPointer unit;
+    std::string input;
+    std::string details = "{}";
+    std::chrono::milliseconds limit{};
+    operations::Work work;
+  };
+  struct Watch;
+
+  Containers(Settings settings, const Parts& parts);
+
+  // containers.cpp
+  bool may(const Caller& caller, const Container& container, Right right) const;
+  Result<Target> target_of(const ContainerPointer& container);
+  Result<compute::InstancePointer> confirm(const Target& target);
+  Result<operations::TicketPointer> submit(const audit::Origin& origin, Change change);
+  Result<void> wait_for(const Result<operations::TicketPointer>& ticket, std::chrono::milliseconds limit) const;
+  Result<void> carry_out(const audit::Origin& origin, Change change);
+  compute::EngineProgress progress_of(operations::Context& context, int from, int to, bool cancellable = false) const;
+  Result<void> check_host_paths(const Caller& caller, const compute::ContainerSettings& wanted,
+                                const compute::ContainerSettings& had) const;
+  Result<std::string> owner_uuid(UserId owner);
+
+  // container_lifecycle.cpp
+  Result<bool> act(const Caller& caller, const std::string& name, Action action, bool force);
+  Result<void> perform(Action action, const Target& target, std::chrono::seconds grace, operations::Context& context);
+  Result<void> remove_row(const ContainerRow& row, const Caller& caller);
+  operations::Work removing(const Target& target, bool force);
+
+  // container_creation.cpp
+  std::vector<PlacementCandidate> candidates() const;
+  Result<UnitPointer> place(const std::optional<std::string>& server, const compute::InstanceLimits& limits);
+  void give_back(ServerId server, const compute::InstanceLimits& limits);
+  Result<void> bring_image(const UnitPointer& unit, const std::string& image, operations::Context& context, int from,
+                           int to);
+  Result<std::string> make(const Target& target, bool start, operations::Context& context);
+  void undo_creation(const Target& target);
+  /// Whether the container of that name is the one that the row was to become, and not somebody else's.
+  Result<bool> is_ours(const UnitPointer& unit, const ContainerRow& row, Deadline deadline);
+  Result<void> take_off(const UnitPointer& unit, const std::string& engine_name, Deadline deadline);
+  Result<bool> has(const UnitPointer& unit, const std::string& engine_name, Deadline deadline);
+
+  // container_change.cpp
+  Result<std::string> carry_change(const Target& target, Pending pending, operations::Context& context);
+  Result<void> change_in_place(const Target& target, operations::Context& context);
+  Result<void> apply_limits(const UnitPointer& unit, const std::string& engine_name,
+                            const compute::InstanceLimits& from, const compute::InstanceLimits& to, Deadline deadline);
+  Result<void> replace(const Target& target, operations::Context& context);
+  Result<void> prove(const Target& target, operations::Context& context);
+  Result<compute::ContainerSettings> settings_for_replacement(const Target& target, Deadline deadline);
+  /// Ends a pending change, one way or the other, against what the engine really has; yields whether it took place.
+  Result<bool> settle(const Target& target, Deadline deadline);
+  Result<bool> settle_in_place(const Target& target, Deadline deadline);
+  Result<bool> settle_replacement(const Target& target, Deadline deadline);
+  Result<bool> finish_replacement(const Target& target, Deadline deadline);
+  Result<bool> go_back(const Target& target, Deadline deadline);
+  Result<bool> commit_change(const Target& target, const std::string& engine_name);
+  Result<bool> drop_pending(const Target& target);
+  /// Settles what the row says now, as far as the engine answers; for undoing.
+  void settle_now(const Target& target);
+
+  // container_archive.cpp
+  Result<std::string> put_away(const Target& target, operations::Context& context);
+  Result<std::string> bring_back(const Target& target, operations::Context& context);
+  Result<UnitPointer> place_archived(const ContainerRow& row);
+  Result<bool> settle_archive(const Target& target, Deadline deadline);
+  Result<bool> settle_restore(const Target& target, Deadline deadline);
+  Result<bool> leave_server(const Target& target, Deadline deadline);
+  /// Removes volumes that no other container of the server mentions; one that is in use stays.
+  Result<void> remove_volumes(const Target& target, const std::vector<std::string>& volumes, Deadline deadline);
+
+  // container_upkeep.cpp
+  void follow(const UnitPointer& unit);
+  void unfollow(const UnitPointer& unit);
+  static void end_watch(Watch& watch);
+  void look_after(const std::shared_ptr<Watch>& watch);
+  void keep_up(const std::shared_ptr<Watch>& watch);
+  bool adopt(const UnitPointer& unit, const ContainerBook::Differences& differences);
+  bool rename_outside(const UnitPointer& unit, const RowPointer& row, const compute::InstancePointer& instance);
+  bool mark_missing(const UnitPointer& unit, const RowPointer& row);
+  bool take_as_it_is(const UnitPointer& unit, const RowPointer& row, const compute::InstancePointer& instance);
+  void begin_settling(const UnitPointer& unit, const RowPointer& row);
+  bool is_active(ContainerId id) const;
+  bool is_being_created(const std::string& name) const;
+
+  // container_reconciler.cpp
+  Result<operations::Verdict> reconcile(const operations::Operation& operation);
+  Result<operations::Verdict> judge_create(const operations::Operation& operation, const Target& target);
+  Result<operations::Verdict> judge_lifecycle(const operations::Operation& operation, const Target& target);
+  Result<operations::Verdict> judge_removal(const Target& target);
+  Result<operations::Verdict> judge_pending(const operations::Operation& operation, const Target& target);
+
+  const Settings settings_;
+  const Parts parts_;
+  ContainerCatalog catalog_;
+
+  /// What containers that are about to be made will take, until the book shows them.
+  struct Reserved {
+    double cpus = 0;
+    std::uint64_t memory_bytes = 0;
+    std::uint32_t containers = 0;
+  };
+  std::mutex placing_mutex_;
+  std::map<ServerId, Reserved> reserved_;
+
+  mutable std::mutex active_mutex_;
+  std::multiset<ContainerId> active_;         ///< with an operation of ours in memory
+  std::multiset<std::string> being_created_;  ///< names whose operation has not begun yet
+
+  std::mutex watches_mutex_;
+  std::map<ServerId, std::shared_ptr<Watch>> watches_;
+  Signal<const UnitPointer&>::Subscription added_;
+  Signal<const UnitPointer&>::Subscription removed_;
+
+  /// Lets tasks of the servers' pools in until this ends.
+  std::shared_ptr<operations::Gate> gate_ = std::make_shared<operations::Gate>();
+  WorkerPool settling_{{.name = "fleet-settle", .threads = 2}};
+};
+
+}  // namespace berth::fleet

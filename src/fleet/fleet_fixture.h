@@ -1,0 +1,310 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "audit/audit_log.h"
+#include "drivers/fake/fake_engine.h"
+#include "eventually.h"
+#include "fleet/containers.h"
+#include "fleet/server_registry.h"
+#include "operations/flaky_database.h"
+#include "temporary_folder.h"
+
+namespace berth::fleet {
+
+/// An engine that outlives whoever works with it, as a real one does.
+class BorrowedEngine final : public compute::InstanceEngine {
+ public:
+  explicit BorrowedEngine(drivers::fake::FakeEngine& engine) : engine_(engine) {}
+  Result<void> check_name(std::string_view name) const override { return engine_.check_name(name); }
+  Result<compute::EngineInfo> info(Deadline deadline) override { return engine_.info(deadline); }
+  Result<std::vector<compute::Instance>> list(Deadline deadline) override { return engine_.list(deadline); }
+  Result<compute::Instance> get(const std::string& name, Deadline deadline) override {
+    return engine_.get(name, deadline);
+  }
+  Result<void> create(const compute::NewInstance& instance, const compute::EngineProgress& progress,
+                      Deadline deadline) override {
+    return engine_.create(instance, progress, deadline);
+  }
+  Result<void> start(const std::string& name, const compute::EngineProgress& progress, Deadline deadline) override {
+    return engine_.start(name, progress, deadline);
+  }
+  Result<void> stop(const std::string& name, std::chrono::seconds grace, const compute::EngineProgress& progress,
+                    Deadline deadline) override {
+    return engine_.stop(name, grace, progress, deadline);
+  }
+  Result<void> restart(const std::string& name, std::chrono::seconds grace, const compute::EngineProgress& progress,
+                       Deadline deadline) override {
+    return engine_.restart(name, grace, progress, deadline);
+  }
+  Result<void> remove(const std::string& name, const compute::EngineProgress& progress, Deadline deadline) override {
+    return engine_.remove(name, progress, deadline);
+  }
+  Result<void> rename(const std::string& name, const std::string& new_name, Deadline deadline) override {
+    return engine_.rename(name, new_name, deadline);
+  }
+  Result<void> update(const std::string& name, const compute::InstanceChange& change, Deadline deadline) override {
+    return engine_.update(name, change, deadline);
+  }
+  std::unique_ptr<compute::EngineWatch> watch(compute::EngineWatcher& watcher) override {
+    return engine_.watch(watcher);
+  }
+  Result<bool> still_working(const std::string& handle, Deadline deadline) override {
+    return engine_.still_working(handle, deadline);
+  }
+  compute::ImageAbility* images() override { return engine_.images(); }
+  compute::TerminalAbility* terminals() override { return engine_.terminals(); }
+  compute::ContainerAbility* containers() override { return engine_.containers(); }
+  compute::RegistryAbility* registry() override { return engine_.registry(); }
+  compute::LogAbility* logs() override { return engine_.logs(); }
+  compute::ArchiveAbility* archives() override { return engine_.archives(); }
+  compute::VolumeAbility* volumes() override { return engine_.volumes(); }
+  compute::CapacityAbility* capacities() override { return engine_.capacities(); }
+
+ private:
+  drivers::fake::FakeEngine& engine_;
+};
+
+/// Grants by hand.
+class TestAccess final : public AccessPolicy {
+ public:
+  bool allows(UserId user, ContainerId container, Right right) const override {
+    return granted.contains({user, container, right});
+  }
+  std::uint64_t epoch() const override { return 1; }
+
+  std::set<std::tuple<UserId, ContainerId, Right>> granted;
+};
+
+/// The fleet over fake engines, with a real store under it; can lose its power and come back.
+class FleetFixture : public ::testing::Test {
+ protected:
+  using FakeEngine = drivers::fake::FakeEngine;
+
+  FleetFixture() {
+    store::Database::Settings place;
+    place.file = folder_.path() / "store.db";
+    database_ = take(store::Database::open(place, metrics_));
+    take(database_->migrate());
+    flaky_ = std::make_unique<operations::FlakyDatabase>(*database_);
+    audit_ = std::make_unique<audit::AuditLog>(*flaky_, Secret(std::string(32, 'k')), system_clock());
+    add_user(2, "alice");
+    add_user(3, "bob");
+  }
+
+  ~FleetFixture() override { end(); }
+
+  /// A server to be, with a fake engine at "fake://<name>".
+  FakeEngine& engine(const std::string& name, FakeEngine::Settings settings = {}) {
+    auto& engine = engines_["fake://" + name];
+    if (!engine) {
+      settings.containers = true;
+      engine = std::make_unique<FakeEngine>(settings);
+    }
+    return *engine;
+  }
+
+  static NewServer server_wish(const std::string& name) {
+    NewServer wish;
+    wish.name = name;
+    wish.address.url = "fake://" + name;
+    return wish;
+  }
+
+  /// Adds servers and waits until each has been read and measured.
+  void begin(const std::vector<std::string>& servers = {"one"}) {
+    for (const auto& name : servers) engine(name);
+    start_parts();
+    for (const auto& name : servers) take(registry_->add(server_wish(name), TestFirst::yes, admin().origin));
+    wait_for_servers();
+  }
+
+  void start_parts() {
+    using std::chrono::milliseconds;
+    operations_ = take(operations::OperationService::create(
+        *flaky_, *audit_, metrics_, system_clock(),
+        {milliseconds(20), milliseconds(5), milliseconds(40), milliseconds(10), milliseconds(100)}));
+    registry_ = take(ServerRegistry::create(
+        registry_settings_, {*flaky_, *audit_, sealing_, *operations_, metrics_, system_clock()},
+        [this](const Server& server) -> Result<std::unique_ptr<compute::InstanceEngine>> {
+          keys_seen_[server.name] = std::string(server.address.key.reveal());
+          const auto found = engines_.find(server.address.url);
+          if (found == engines_.end()) return compute::engine_unavailable();
+          return std::unique_ptr<compute::InstanceEngine>(std::make_unique<BorrowedEngine>(*found->second));
+        }));
+    settings_.archives = folder_.path() / "archives";
+    containers_ = take(Containers::create(settings_, {.servers = *registry_,
+                                                      .database = *flaky_,
+                                                      .operations = *operations_,
+                                                      .access = access_,
+                                                      .clock = system_clock()}));
+    registry_->start();
+  }
+
+  void wait_for_servers() {
+    ASSERT_TRUE(berth::testing::eventually([&] {
+      const auto all = registry_->list();
+      return std::ranges::all_of(all, [&](const ServerView& view) {
+        const auto unit = registry_->unit(view.server.id);
+        return unit && unit->inventory->snapshot()->health.connected && view.status.health != ServerHealth::unknown;
+      });
+    }));
+  }
+
+  void end() {
+    for (auto& [name, engine] : engines_) {
+      engine->faults().on_call({});
+      engine->faults().hang(false);
+    }
+    if (operations_) operations_->drain(Deadline::after(std::chrono::milliseconds(power_is_off_ ? 200 : 15'000)));
+    containers_.reset();
+    registry_.reset();
+    operations_.reset();
+  }
+
+  /// From now on nothing reaches the store or an engine: what runs is as good as killed.
+  void cut_power() {
+    power_is_off_ = true;
+    flaky_->writes_fail = true;
+    for (auto& [name, engine] : engines_) engine->faults().refuse_connections(true);
+  }
+
+  /// Throws everything away that lost its power and begins anew over what the store and the engines have.
+  void come_back() {
+    end();
+    power_is_off_ = false;
+    flaky_->writes_fail = false;
+    for (auto& [name, engine] : engines_) engine->faults().refuse_connections(false);
+    start_parts();
+    take(operations_->reconcile_open());
+    wait_for_servers();
+  }
+
+  /// Every operation has ended and every container has settled.
+  bool settled() {
+    const auto open = operations_->open_count();
+    if (!open || *open != 0) return false;
+    const auto view = containers_->view();
+    return std::ranges::all_of(view->containers, [&](const ContainerPointer& one) {
+      const auto row = containers_->row(one->id);
+      return row && row->presence != Presence::creating && !row->pending;
+    });
+  }
+
+  static Deadline soon() { return Deadline::after(std::chrono::seconds(15)); }
+
+  template <class T>
+  static T take(Result<T> result) {
+    if (!result) throw std::runtime_error(result.error().describe());
+    return std::move(*result);
+  }
+  static void take(Result<void> result) {
+    if (!result) throw std::runtime_error(result.error().describe());
+  }
+
+  template <class T>
+  static void expect_error(const Result<T>& result, ErrorCode code, std::string_view reason) {
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code(), code) << result.error().describe();
+    EXPECT_EQ(result.error().reason(), reason) << result.error().describe();
+  }
+
+  static Caller admin() {
+    return {UserId(), true, true, {UserId(), "admin", "192.0.2.1", "container-rental", RequestId("request-1")}};
+  }
+  static Caller alice() {
+    return {UserId(2), false, false, {UserId(2), "alice", "192.0.2.2", "container-rental", RequestId("request-2")}};
+  }
+  static Caller bob() {
+    return {UserId(3), false, false, {UserId(3), "bob", "192.0.2.3", "container-rental", RequestId("request-3")}};
+  }
+  static std::string uuid_of(int user) { return "00000000-0000-4000-8000-00000000000" + std::to_string(user); }
+
+  void add_user(int id, const std::string& name) {
+    take(database_->write([&](store::Transaction& transaction) -> Result<void> {
+      BERTH_CHECK(transaction.execute(
+          "INSERT INTO users (id, uuid, username, username_key, password_hash, role, created_at, updated_at) VALUES "
+          "(:id, :uuid, :name, :name, '', 'user', 0, 0)",
+          {{"id", id}, {"uuid", uuid_of(id)}, {"name", name}}));
+      return {};
+    }));
+  }
+
+  static NewContainer wish(std::string name, std::string image = FakeEngine::kImage) {
+    NewContainer wish;
+    wish.name = std::move(name);
+    wish.image = std::move(image);
+    return wish;
+  }
+
+  /// Creates and waits for the end.
+  Result<ContainerId> make(const Caller& caller, const NewContainer& wish) {
+    auto created = containers_->create(caller, wish);
+    if (!created) return take_error(created);
+    const auto ended = take(created->ticket->wait(soon()));
+    if (ended.failure) return operations::to_error(*ended.failure);
+    return created->id;
+  }
+  ContainerPointer seen(const std::string& name) { return containers_->view()->find(name); }
+  bool becomes(const std::string& name, compute::Status status) {
+    return berth::testing::eventually([&] {
+      const auto container = seen(name);
+      return container != nullptr && container->presence == Presence::present && container->status == status;
+    });
+  }
+  bool appears(const std::string& name) {
+    return berth::testing::eventually([&] { return seen(name) != nullptr; });
+  }
+  std::vector<std::string> names(const Caller& caller, const ContainerFilter& filter = {}) {
+    std::vector<std::string> names;
+    for (const auto& one : containers_->list(caller, filter).containers) names.push_back(one->name);
+    return names;
+  }
+  /// What an engine has, by its own names.
+  std::vector<std::string> on(const std::string& server) {
+    std::vector<std::string> names;
+    for (const auto& one : take(engine(server).list(soon()))) names.push_back(one.name);
+    return names;
+  }
+  std::vector<std::string> audited_actions() {
+    std::vector<std::string> actions;
+    for (const auto& record : take(audit_->list({.limit = 1000})).records) actions.push_back(record.entry.action);
+    return actions;
+  }
+
+  testing::TemporaryFolder folder_;
+  metrics::Registry metrics_;
+  std::unique_ptr<store::Database> database_;
+  std::unique_ptr<operations::FlakyDatabase> flaky_;
+  std::unique_ptr<audit::AuditLog> audit_;
+  identity::Sealing sealing_ = identity::Sealing::from_keys({Secret(std::string(32, 's'))});
+  std::map<std::string, std::unique_ptr<FakeEngine>> engines_;
+  std::map<std::string, std::string> keys_seen_;
+  TestAccess access_;
+  ServerRegistry::Settings registry_settings_{
+      .threads = 8,
+      .tick = std::chrono::milliseconds(100),
+      .test_limit = std::chrono::milliseconds(2000),
+      .health = {.interval = std::chrono::milliseconds(50), .limit = std::chrono::milliseconds(1000)}};
+  Containers::Settings settings_{.archives = {},
+                                 .quick_limit = std::chrono::seconds(5),
+                                 .lifecycle_limit = std::chrono::seconds(15),
+                                 .create_limit = std::chrono::seconds(15),
+                                 .archive_limit = std::chrono::seconds(15),
+                                 .stop_grace = std::chrono::seconds(1),
+                                 .proving = std::chrono::milliseconds(30)};
+  bool power_is_off_ = false;
+  std::unique_ptr<operations::OperationService> operations_;
+  std::unique_ptr<ServerRegistry> registry_;
+  std::unique_ptr<Containers> containers_;
+};
+
+}  // namespace berth::fleet
