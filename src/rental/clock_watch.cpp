@@ -1,7 +1,5 @@
 #include "rental/clock_watch.h"
 
-#include <utility>
-
 #include "base/log.h"
 
 namespace berth::rental {
@@ -16,15 +14,8 @@ bool ClockWatch::trusts(Timestamp now, Instant instant) {
     }
   }
   last_ = Reading{now, instant};
-  if (held_until_ && instant >= *held_until_) {
-    held_until_.reset();
-    settled_ = true;
-  }
+  if (held_until_ && instant >= *held_until_) held_until_.reset();
   return !held_until_;
-}
-
-bool ClockWatch::take_settled() {
-  return std::exchange(settled_, false);
 }
 
 }  // namespace berth::rental

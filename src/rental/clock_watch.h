@@ -23,8 +23,6 @@ class ClockWatch {
   bool trusts(Timestamp now, Instant instant);
   /// As after a jump: the time is behind one that was seen before this program started.
   void distrust(Instant instant) { held_until_ = instant + settings_.settle; }
-  /// True once after each jump, when the time is trusted again.
-  bool take_settled();
   const Settings& settings() const { return settings_; }
 
  private:
@@ -36,7 +34,6 @@ class ClockWatch {
   Settings settings_;
   std::optional<Reading> last_;
   std::optional<Instant> held_until_;
-  bool settled_ = false;
 };
 
 }  // namespace berth::rental

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::string_view kTimeKey = "rental.clock";
 constexpr std::chrono::minutes kTimeInterval{10};
+/// When what was begun is due again if nobody sees it end: by whatever clock there is then.
+constexpr Timestamp kAtOnce{};
 /// Steps of one rental in a row: stop, archive, and their undoing, with room.
 constexpr int kMostSteps = 8;
 /// Stopped containers that one tick looks through for some that were started again.
@@ -80,19 +82,11 @@ Result<ExpiryEngine::Tick> ExpiryEngine::tick() {
     return Tick{.held = true};
   }
   BERTH_CHECK(remember_time(now));
-  if (watch_.take_settled()) {
-    // What waits for another attempt waits by a time that may never come, or not for long.
-    BERTH_CHECK(parts_.database.write([&](store::Transaction& transaction) {
-      return transaction.execute("UPDATE rentals SET due_at = :now WHERE failures > 0 AND due_at > :later",
-                                 {{"now", now}, {"later", now}});
-    }));
-  }
   for (const RentalId id : BERTH_TRY(started_again(now))) {
     BERTH_CHECK(parts_.database.write([&](store::Transaction& transaction) {
       return transaction.execute(
-          "UPDATE rentals SET step = 'stop', due_at = :now WHERE id = :id AND state = 'expired' "
-          "AND step = ''",
-          {{"now", now}, {"id", id}});
+          "UPDATE rentals SET step = 'stop', due_at = :at WHERE id = :id AND state = 'expired' AND step = ''",
+          {{"at", kAtOnce}, {"id", id}});
     }));
   }
   return pick(now);
@@ -128,12 +122,15 @@ Result<std::vector<RentalId>> ExpiryEngine::due_now(Timestamp now, std::size_t l
     const auto due = BERTH_TRY(transaction.query(
         "SELECT id FROM rentals WHERE due_at <= :now ORDER BY due_at LIMIT :limit", {{"now", now}, {"limit", bound}}));
     for (const auto& row : due) ids.emplace_back(row.integer("id"));
-    // Ended by a clock that was ahead, or brought to wait by one.
-    const auto early = BERTH_TRY(
-        transaction.query("SELECT id FROM rentals WHERE state IN ('expired', 'archived') AND expires_at > :now "
-                          "AND (due_at IS NULL OR due_at > :soon) ORDER BY id LIMIT :limit",
-                          {{"now", now}, {"soon", now + settings_.terms.last_retry}, {"limit", bound}}));
-    for (const auto& row : early) ids.emplace_back(row.integer("id"));
+    // What a clock that was ahead has ended, or put off.
+    const Timestamp soon = now + settings_.terms.last_retry;
+    for (const std::string_view query :
+         {"SELECT id FROM rentals WHERE state IN ('expired', 'archived') AND expires_at > :now "
+          "AND (due_at IS NULL OR due_at > :soon) ORDER BY id LIMIT :limit",
+          "SELECT id FROM rentals WHERE failures > 0 AND due_at > :soon AND due_at > :now ORDER BY id LIMIT :limit"}) {
+      const auto early = BERTH_TRY(transaction.query(query, {{"now", now}, {"soon", soon}, {"limit", bound}}));
+      for (const auto& row : early) ids.emplace_back(row.integer("id"));
+    }
     return ids;
   });
 }
@@ -263,7 +260,7 @@ Result<std::optional<Rental>> ExpiryEngine::prepare(RentalId id, bool with_notic
     }
     if (step != rental.step) rental.failures = 0;
     rental.step = step;
-    rental.due_at = now;
+    rental.due_at = kAtOnce;
     BERTH_CHECK(update_rental(transaction, rental));
     return std::optional(std::move(rental));
   });

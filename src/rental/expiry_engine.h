@@ -36,7 +36,8 @@ struct RentalParts {
 /// Brings containers to where their rentals say they should be: stopped at the expiry, in the archive after the grace
 /// period, running again after a renewal; and hands over the notices. Each step is noted in the store before it is
 /// taken and when it has ended, so that a crash in between only repeats it. A step that fails is taken again, later
-/// and later, and its reason shown. A rental has one step at a time. Thread-safe.
+/// and later, and its reason shown. A rental has one step at a time. A clock that jumps is not believed at once (see
+/// ClockWatch); what one that stayed ahead has ended or put off comes right with the right time. Thread-safe.
 class ExpiryEngine {
  public:
   struct Settings {

@@ -100,16 +100,29 @@ TEST_F(ExpiryEngineTest, AFailedStepIsTakenAgainLaterAndLaterAndSaysWhy) {
   work();
   EXPECT_EQ(fleet_.calls().size(), 1U) << "not before its time";
   live(hours(1), seconds(30));
-  EXPECT_EQ(now(rental.id).failures, 7);
+  // After 30 s, 1, 2, 4 and 8 minutes, then every 10 minutes.
+  EXPECT_EQ(now(rental.id).failures, 10);
   // Whoever does not stop by itself is stopped by force.
   EXPECT_EQ(fleet_.count("stop web"), 2);
-  EXPECT_EQ(fleet_.count("kill web"), 5);
+  EXPECT_EQ(fleet_.count("kill web"), 8);
   fleet_.fail("kill", 0);
   live(hours(2), minutes(10));
   seen = now(rental.id);
   EXPECT_EQ(seen.state, State::expired);
   EXPECT_EQ(seen.failures, 0);
   EXPECT_FALSE(seen.problem);
+}
+
+TEST_F(ExpiryEngineTest, AServerThatDoesNotAnswerIsNotAskedUntilItDoes) {
+  const Rental rental = rent("web", "2024-12-30");
+  fleet_.set_reachable(rental.container, false);
+  pass_to("2024-12-31T00:00:00Z");
+  live(hours(2), minutes(1));
+  EXPECT_TRUE(fleet_.calls().empty());
+  EXPECT_EQ(now(rental.id).problem->reason, "engine.unavailable");
+  fleet_.set_reachable(rental.container, true);
+  live(minutes(11), minutes(1));
+  EXPECT_EQ(state_of(rental.id), State::expired);
 }
 
 TEST_F(ExpiryEngineTest, NothingIsTakenAwayWhileTheArchiveFails) {

@@ -50,6 +50,11 @@ Result<State> ExpiryEngine::perform(const Rental& rental) {
     if (found.error().code() == ErrorCode::not_found) return State::removed;
     return found.error();
   }
+  // Known from memory: no thread waits for a server that is known not to answer, while others' rentals are due.
+  if ((*found)->presence == fleet::Presence::present && !(*found)->reachable) {
+    return Error(ErrorCode::unavailable, "engine.unavailable",
+                 {"容器所在的服务器不可用", "The container's server does not answer"});
+  }
   switch (rental.step) {
     case Step::stop:
       return stop(rental, **found);

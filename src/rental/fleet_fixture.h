@@ -40,6 +40,10 @@ class FakeFleet final : public fleet::ContainerService {
     change(id, [&](fleet::Container& container) { container.status = status; });
   }
 
+  void set_reachable(fleet::ContainerId id, bool reachable) {
+    change(id, [&](fleet::Container& container) { container.reachable = reachable; });
+  }
+
   /// The next `times` calls of this kind ("stop", "archive", …) fail and change nothing.
   void fail(const std::string& kind, int times) {
     const std::lock_guard lock(mutex_);

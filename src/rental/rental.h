@@ -66,7 +66,7 @@ struct Terms {
   std::chrono::seconds grace{std::chrono::days(7)};  ///< from being stopped to being archived
   std::vector<int> notice_days{7, 3, 1};             ///< days before the expiry, each 1 to 365, at most 16 of them
   std::chrono::seconds first_retry{30};              ///< after a failure; doubles with each further one
-  std::chrono::seconds last_retry{std::chrono::hours(1)};  ///< what the doubling ends at
+  std::chrono::seconds last_retry{std::chrono::minutes(10)};  ///< what the doubling ends at
 };
 
 }  // namespace berth::rental

@@ -80,7 +80,9 @@ Step next_step(const Rental& rental, const Terms& terms, Timestamp now) {
   }
   if (rental.state == State::active || rental.step == Step::stop || rental.step == Step::bring_back) return Step::stop;
   if (rental.state == State::archived) return Step::none;
-  return now >= archive_at(rental, terms) ? Step::archive : Step::none;
+  if (now >= archive_at(rental, terms)) return Step::archive;
+  // Begun by a clock that was ahead: looks whether it came to that.
+  return rental.step == Step::archive ? Step::stop : Step::none;
 }
 
 Notice notice_of(const Rental& rental, const Terms& terms, Notice::Kind kind, int days) {

@@ -40,6 +40,8 @@ TEST(RentalRulesTest, AStepFollowsFromWhatIsKnownAndTheTime) {
            Case{State::expired, Step::none, days(7) - just, Step::none},
            Case{State::expired, Step::none, days(7), Step::archive},
            Case{State::expired, Step::archive, days(8), Step::archive},
+           // Begun by a clock that was ahead.
+           Case{State::expired, Step::archive, days(6), Step::stop},
            Case{State::expired, Step::none, -just, Step::bring_back},
            Case{State::expired, Step::archive, -just, Step::bring_back},
            // Somebody started it again.
@@ -109,7 +111,7 @@ TEST(RentalRulesTest, AttemptsBecomeRarerUpToALimit) {
   EXPECT_EQ(retry_wait(1, terms), seconds(30));
   EXPECT_EQ(retry_wait(2, terms), seconds(60));
   EXPECT_EQ(retry_wait(5, terms), seconds(480));
-  EXPECT_EQ(retry_wait(1'000'000, terms), hours(1));
+  EXPECT_EQ(retry_wait(1'000'000, terms), minutes(10));
 }
 
 TEST(RentalRulesTest, TermsThatMakeNoSenseAreRefusedByName) {

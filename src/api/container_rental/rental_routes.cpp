@@ -23,7 +23,7 @@ RentalInfo info_of(const rental::Rental& rental, Language language) {
   info.status = rental::name(rental.state);
   if (rental.step != rental::Step::none) info.step = rental::name(rental.step);
   if (rental.problem) info.problem = rental.problem->message.in(language);
-  if (rental.problem && rental.due_at) info.next_attempt = format_utc(*rental.due_at);
+  if (rental.problem && rental.due_at > rental.updated_at) info.next_attempt = format_utc(*rental.due_at);
   info.created_at = format_utc(rental.created_at);
   info.updated_at = format_utc(rental.updated_at);
   return info;

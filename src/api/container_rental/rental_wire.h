@@ -17,6 +17,8 @@ namespace berth::api::container_rental {
 inline void describe_date(json::FieldRules& rules) {
   rules.length(10, 10)
       .example("2024-12-30")
+      .doc({"YYYY-MM-DD，租赁在配置时区内该日结束时到期",
+            "YYYY-MM-DD; a rental lasts to the end of that day in the configured time zone"})
       .check([](std::string_view text) { return rental::parse_date(text).has_value(); },
              {"日期格式应为 YYYY-MM-DD", "Must be a date, YYYY-MM-DD"});
 }

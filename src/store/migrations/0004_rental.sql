@@ -51,6 +51,7 @@ CREATE INDEX rentals_by_expiry ON rentals (expires_at, id);
 CREATE INDEX rentals_by_user ON rentals (user_id, expires_at, id);
 CREATE INDEX rentals_by_due ON rentals (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX rentals_by_state ON rentals (state, expires_at);
+CREATE INDEX rentals_failing ON rentals (due_at) WHERE failures > 0;
 CREATE INDEX rentals_stopped ON rentals (id) WHERE state = 'expired';
 
 -- One row per notice that was handed over, so that none goes out twice.
