@@ -24,6 +24,7 @@ struct EngineUnderTest {
   std::shared_ptr<void> owner;  ///< keeps what `engine` needs
   compute::InstanceEngine* engine = nullptr;
   std::string image;                        ///< alias of a small image that has sh, echo, env, pwd and seq
+  std::string stopped_word = "Stopped";     ///< the engine's own for an instance that never ran
   std::chrono::milliseconds limit{60'000};  ///< for any one call
   std::chrono::milliseconds event_limit{5'000};
   std::function<void(std::string)> start_outside;
@@ -169,6 +170,12 @@ class InstanceEngineConformance : public ::testing::TestWithParam<EngineFactory>
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
     return true;
+  }
+
+  compute::Capabilities capabilities() {
+    const auto info = engine().info(deadline());
+    EXPECT_TRUE(info) << (info ? "" : info.error().describe());
+    return info ? info->capabilities : compute::Capabilities{};
   }
 
   bool listed(const std::string& name) {

@@ -1,10 +1,7 @@
 #include "engines/lxd_server.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,16 +34,6 @@ std::string find_program(const std::string& name, const std::string& package) {
     if (::access((more + name).c_str(), X_OK) == 0) return more + name;
   }
   throw std::runtime_error("These tests need " + name + ": install the package " + package);
-}
-
-bool all_threads_stopped(pid_t pid) {
-  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
-    const std::string state = read_file(task.path() / "stat");
-    // "12 (name) T …"; the name may hold anything but ends at the last ')'.
-    const std::size_t at = state.rfind(") ");
-    if (at != std::string::npos && state.compare(at + 2, 1, "T") != 0) return false;
-  }
-  return true;
 }
 
 pid_t parse_pid(const std::string& text) {
@@ -156,16 +143,10 @@ pid_t LxdServer::init_of(const std::string& instance) const {
 }
 
 pid_t LxdServer::monitor_of(const std::string& instance) const {
-  const std::string status = read_file("/proc/" + std::to_string(init_of(instance)) + "/status");
-  const std::size_t at = status.find("PPid:\t");
-  if (at == std::string::npos) throw std::runtime_error(instance + " has ended");
-  return parse_pid(status.substr(at + 6));
+  return parent_of(init_of(instance));
 }
 
 pid_t LxdServer::spawn(const std::vector<std::string>& arguments, int input, const std::string& output) const {
-  std::vector<char*> argv;
-  for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
   std::vector<std::string> variables;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view variable(*entry);
@@ -175,19 +156,7 @@ pid_t LxdServer::spawn(const std::vector<std::string>& arguments, int input, con
   // `lxc` keeps its own settings and certificates there.
   variables.push_back("HOME=" + folder_);
   variables.push_back("LXD_CONF=" + folder_ + "/client");
-  std::vector<char*> environment;
-  for (auto& variable : variables) environment.push_back(variable.data());
-  environment.push_back(nullptr);
-
-  const pid_t pid = ::fork();
-  if (pid < 0) throw std::runtime_error("cannot fork");
-  if (pid > 0) return pid;
-  ::setsid();
-  const int in = input >= 0 ? input : ::open("/dev/null", O_RDONLY);
-  const int out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  if (in < 0 || out < 0 || ::dup2(in, 0) < 0 || ::dup2(out, 1) < 0 || ::dup2(out, 2) < 0) ::_exit(126);
-  ::execve(argv.front(), argv.data(), environment.data());
-  ::_exit(127);
+  return spawn_process(arguments, input, output, variables);
 }
 
 std::string LxdServer::run(const std::vector<std::string>& arguments) const {
@@ -203,28 +172,6 @@ std::string LxdServer::run(const std::vector<std::string>& arguments) const {
   std::string command;
   for (const auto& argument : arguments) command += argument + " ";
   throw std::runtime_error(command + "failed: " + text);
-}
-
-void stop_process(pid_t pid) {
-  ::kill(pid, SIGSTOP);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (!all_threads_stopped(pid)) {
-    if (std::chrono::steady_clock::now() > end) throw std::runtime_error("a process would not stop");
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-}
-
-std::uint16_t free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  const bool bound = ::bind(socket, reinterpret_cast<sockaddr*>(&address), length) == 0 &&
-                     ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) == 0;
-  ::close(socket);
-  if (!bound) throw std::runtime_error("no free port");
-  return ntohs(address.sin_port);
 }
 
 }  // namespace berth::testing

@@ -2,9 +2,10 @@
 
 #include <sys/types.h>
 
-#include <cstdint>
 #include <string>
 #include <vector>
+
+#include "engines/processes.h"
 
 namespace berth::testing {
 
@@ -60,10 +61,5 @@ class LxdServer {
   pid_t ender_ = -1;
   int ender_pipe_ = -1;
 };
-
-/// Stops a process in its tracks; none of its threads runs any more when this returns.
-void stop_process(pid_t pid);
-/// A port of 127.0.0.1 that was free just now.
-std::uint16_t free_port();
 
 }  // namespace berth::testing

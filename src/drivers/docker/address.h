@@ -20,8 +20,8 @@ struct Address {
 /// An endpoint with what it refers to: keys rest in memory alone, never on a disk.
 struct Connection {
   http::Endpoint endpoint;
-  bool same_machine = false;    ///< a unix socket, so that the engine's folders are this machine's
-  std::shared_ptr<void> owner;  ///< keeps the certificates while the endpoint is used
+  bool same_machine = false;              ///< a unix socket, so that the engine's folders are this machine's
+  std::shared_ptr<void> owner = nullptr;  ///< keeps the certificates while the endpoint is used
 };
 
 /// Errors: invalid_argument "server.address" naming the field ("url", "certificate", "key").

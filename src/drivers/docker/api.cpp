@@ -70,6 +70,7 @@ Error Api::failed(const Error& transport) {
   // Whoever answers next may be another version.
   const std::lock_guard lock(mutex_);
   version_.reset();
+  default_network_.clear();
   return translate(transport);
 }
 
@@ -158,6 +159,21 @@ Result<std::shared_ptr<http::StreamClient::Stream>> Api::open(http::StreamClient
   if (opened->stream == nullptr) return translate(opened->answer.status, words_of(opened->answer.body), subject);
   if (upgrade && opened->answer.status != 101) return nonsense("an engine that does not upgrade");
   return std::move(opened->stream);
+}
+
+Result<std::string> Api::default_network(Deadline deadline) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!default_network_.empty()) return default_network_;
+  }
+  const auto document = BERTH_TRY(get("/networks", {}, deadline));
+  std::string found = "none";
+  for (const auto network : document.root().elements()) {
+    const auto name = network["Name"].string();
+    if (name == "bridge" || name == "podman") found = "default";
+  }
+  const std::lock_guard lock(mutex_);
+  return default_network_ = found;
 }
 
 std::string path_of_container(std::string_view name) {

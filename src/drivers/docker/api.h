@@ -95,6 +95,10 @@ class Api {
   /// The path of a container that has exactly that name: an engine takes the beginning of an id for a name too.
   Result<std::string> container_path(const std::string& name, Deadline deadline);
 
+  /// The network of a container for which none was wished: "default", or "none" with an engine that has no default, for
+  /// Docker takes its own for one and loses track of it. Asked once, and again after a failure to answer.
+  Result<std::string> default_network(Deadline deadline);
+
   const http::Endpoint& endpoint() const { return endpoint_; }
   /// Ends running calls and refuses later ones.
   void stop() { client_.stop(); }
@@ -108,6 +112,7 @@ class Api {
   http::Client client_;
   std::mutex mutex_;
   std::optional<ServerVersion> version_;
+  std::string default_network_;
 };
 
 /// "/containers/NAME", encoded.

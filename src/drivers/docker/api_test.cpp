@@ -62,6 +62,7 @@ TEST(DockerErrors, TurnsTheEnginesWordsIntoOurs) {
   expect_error(translate(404, "No such container: web", web), ErrorCode::not_found, "instance.not_found");
   expect_error(translate(404, "No such image: x:latest", web), ErrorCode::not_found, "image.not_found");
   expect_error(translate(404, "network nonet not found", web), ErrorCode::not_found, "network.not_found");
+  expect_error(translate(404, "sandbox 1b84 not found", web), ErrorCode::conflict, "instance.state");
   expect_error(translate(409, "Conflict. The container name \"/web\" is already in use by container \"7e\".", web),
                ErrorCode::already_exists, "instance.exists");
   expect_error(translate(409, "You cannot remove a running container 7e. Stop the container before", web),

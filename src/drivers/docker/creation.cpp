@@ -49,6 +49,7 @@ Result<void> create_container(Api& api, const compute::NewInstance& wish, const 
                               Deadline deadline) {
   BERTH_CHECK(check(wish));
   const std::string creation = random_uuid();
+  const std::string default_network = BERTH_TRY(api.default_network(deadline));
   BERTH_CHECK(progress.adopt(creation));
   const auto subject = Subject::of_container(wish.name);
   progress.report(0, "create");
@@ -58,7 +59,7 @@ Result<void> create_container(Api& api, const compute::NewInstance& wish, const 
     if (!deadline.expired()) remove_own(api, wish.name, creation, deadline);
   });
   auto made = api.call(http::Method::post, "/containers/create?name=" + http::percent_encode(wish.name),
-                       write_creation(wish, creation), subject, deadline);
+                       write_creation(wish, creation, default_network), subject, deadline);
   if (!made) {
     if (made.error().code() == ErrorCode::already_exists) undo.clear();
     return name_image(take_error(made), wish);

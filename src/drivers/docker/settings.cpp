@@ -199,7 +199,8 @@ std::vector<compute::Mount> decode_mounts(json::View mounts) {
 std::vector<std::string> decode_networks(json::View container) {
   const std::string mode = container["HostConfig"]["NetworkMode"].string_or("default");
   if (mode.starts_with("container:")) return {};
-  const bool by_default = mode == "default" || mode.empty();
+  const bool by_default =
+      mode == "default" || mode.empty() || container["Config"]["Labels"][kDefaultNetworkLabel].string() == mode;
   std::vector<std::string> networks;
   if (!by_default) networks.push_back(mode);
   for (const auto& [name, settings] : container["NetworkSettings"]["Networks"].members()) {
@@ -207,7 +208,7 @@ std::vector<std::string> decode_networks(json::View container) {
     networks.emplace_back(name);
   }
   // One more than the default: then the default counts as wished too.
-  if (by_default && !networks.empty()) networks.insert(networks.begin(), "bridge");
+  if (by_default && !networks.empty()) networks.insert(networks.begin(), mode == "none" ? mode : "bridge");
   return networks;
 }
 
@@ -227,7 +228,8 @@ std::optional<Timestamp> past(json::View text) {
 
 }  // namespace
 
-std::string write_creation(const compute::NewInstance& wish, const std::string& creation) {
+std::string write_creation(const compute::NewInstance& wish, const std::string& creation,
+                           const std::string& default_network) {
   Creation body;
   body.Image = wish.image;
   if (wish.container) write_container(*wish.container, body);
@@ -235,6 +237,10 @@ std::string write_creation(const compute::NewInstance& wish, const std::string& 
   if (!wish.owner.empty()) body.Labels[std::string(kOwnerLabel)] = wish.owner;
   if (!wish.description.empty()) body.Labels[std::string(kDescriptionLabel)] = wish.description;
   HostSettings& host = body.HostConfig;
+  if (host.NetworkMode.empty()) {
+    host.NetworkMode = default_network;
+    body.Labels[std::string(kDefaultNetworkLabel)] = default_network;
+  }
   if (wish.limits.cpus) {
     // Not NanoCpus, which Docker cannot take away again.
     host.CpuPeriod = kCpuPeriod;

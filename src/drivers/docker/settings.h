@@ -15,8 +15,13 @@ inline constexpr std::string_view kDescriptionLabel = "berth.description";
 /// Marks which call made a container, so that cleaning up never touches one that was there before.
 inline constexpr std::string_view kCreationLabel = "berth.creation";
 
-/// The body of a request for a new container. Networks beyond the first are joined after it.
-std::string write_creation(const compute::NewInstance& wish, const std::string& creation);
+/// On a container that has the network it got because none was wished.
+inline constexpr std::string_view kDefaultNetworkLabel = "berth.default_network";
+
+/// The body of a request for a new container. Networks beyond the first are joined after it; `default_network` is for
+/// one that wishes none.
+std::string write_creation(const compute::NewInstance& wish, const std::string& creation,
+                           const std::string& default_network);
 
 /// The body of a request that changes limits, "" if it would change nothing. `host` is the container's HostConfig.
 /// Errors: unsupported "engine.unsupported" for what Docker cannot change in place.

@@ -31,7 +31,7 @@ TEST(DockerSettings, WriteACreationWithEverythingAsData) {
   container.networks = {"front", "back"};
   container.restart_policy = compute::RestartPolicy::unless_stopped;
   container.labels = {{"team", "a"}};
-  const auto document = parse(write_creation(wish, "creation-1"));
+  const auto document = parse(write_creation(wish, "creation-1", "default"));
   const json::View body = document.root();
   EXPECT_EQ(body["Image"].string(), "nginx:1");
   EXPECT_EQ(body["Cmd"].at(2).string(), "echo \"$HOME\"");
@@ -61,10 +61,12 @@ TEST(DockerSettings, WriteACreationWithEverythingAsData) {
 TEST(DockerSettings, LeaveUnsaidWhatIsNotWished) {
   compute::NewInstance wish;
   wish.image = "x1";
-  const auto document = parse(write_creation(wish, "c"));
+  const auto document = parse(write_creation(wish, "c", "none"));
   EXPECT_FALSE(document.root()["HostConfig"]["Memory"].exists());
   EXPECT_FALSE(document.root()["HostConfig"]["CpuQuota"].exists());
   EXPECT_FALSE(document.root()["Labels"]["berth.owner"].exists());
+  EXPECT_EQ(document.root()["HostConfig"]["NetworkMode"].string(), "none");
+  EXPECT_EQ(document.root()["Labels"]["berth.default_network"].string(), "none");
 }
 
 TEST(DockerSettings, ReadLimitsHoweverTheyWereSet) {
@@ -169,6 +171,9 @@ TEST(DockerSettings, SayNothingOfTheDefaultNetwork) {
   EXPECT_EQ(networks("default", R"({"bridge":{},"back":{}})"), (Names{"bridge", "back"}));
   EXPECT_EQ(networks("none", R"({"none":{}})"), Names{"none"});
   EXPECT_EQ(networks("container:x", "{}"), Names{});
+  const auto by_default = parse(R"({"Config":{"Labels":{"berth.default_network":"none"}},
+    "HostConfig":{"NetworkMode":"none"},"NetworkSettings":{"Networks":{"none":{}}}})");
+  EXPECT_EQ(decode_settings(by_default.root(), json::View()).networks, Names{});
 }
 
 TEST(DockerSettings, LiveWithGarbage) {

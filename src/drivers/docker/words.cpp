@@ -65,6 +65,10 @@ Error missing(std::string_view words, const Subject& subject) {
   if (contains(words, "network") && contains(words, "not found")) {
     return Error(ErrorCode::not_found, "network.not_found", {"网络不存在", "The network does not exist"});
   }
+  if (contains(words, "sandbox")) {
+    return state({"引擎丢失了该容器的网络，请停止后重试",
+                  "The engine lost track of the container's network; stop the container first"});
+  }
   switch (subject.kind) {
     case Subject::Kind::container:
       return compute::instance_not_found(subject.name);
