@@ -15,6 +15,10 @@ constexpr std::string_view kTimeKey = "rental.clock";
 constexpr std::chrono::minutes kTimeInterval{10};
 /// When what was begun is due again if nobody sees it end: by whatever clock there is then.
 constexpr Timestamp kAtOnce{};
+/// Archives that wait for a thread.
+constexpr std::size_t kMostArchives = 10'000;
+/// When one for which there is no room is looked at again.
+constexpr std::chrono::minutes kPostponed{1};
 /// Steps of one rental in a row: stop, archive, and their undoing, with room.
 constexpr int kMostSteps = 8;
 /// Stopped containers that one tick looks through for some that were started again.
@@ -25,7 +29,9 @@ constexpr std::int64_t kWatched = 500;
 ExpiryEngine::ExpiryEngine(Settings settings, TimeZone zone, const RentalParts& parts)
     : settings_(std::move(settings)), zone_(std::move(zone)), parts_(parts), watch_(settings_.clock) {
   if (settings_.workers > 0) {
-    pool_.emplace(
+    archives_.emplace(
+        WorkerPool::Settings{.name = "rent-archives", .threads = settings_.workers, .queue_limit = kMostArchives});
+    quick_.emplace(
         WorkerPool::Settings{.name = "rentals", .threads = settings_.workers, .queue_limit = settings_.batch});
   }
 }
@@ -39,7 +45,8 @@ void ExpiryEngine::drain() {
     const std::lock_guard lock(mutex_);
     draining_ = true;
   }
-  if (pool_) pool_->drain();
+  if (quick_) quick_->drain();
+  if (archives_) archives_->drain();
 }
 
 Result<void> ExpiryEngine::start() {
@@ -184,19 +191,44 @@ std::optional<ExpiryEngine::Hold> ExpiryEngine::hold(RentalId id) {
   return Hold(*this, id);
 }
 
+bool ExpiryEngine::draining() {
+  const std::lock_guard lock(mutex_);
+  return draining_;
+}
+
 bool ExpiryEngine::dispatch(RentalId id) {
   if (!take(id)) return false;
+  Hold held(*this, id);
+  if (!quick_) {
+    if (look(id, Lane::quick)) look(id, Lane::archives);
+    return true;
+  }
   // A task that is destroyed unrun lets go of its rental too.
-  auto task = [this, id, held = Hold(*this, id)]() mutable {
+  return quick_->submit([this, id, held = std::move(held)]() mutable {
     {
-      const Hold mine = std::move(held);
-      look(id);
+      Hold mine = std::move(held);
+      if (look(id, Lane::quick)) hand_over(id, std::move(mine));
     }
     refill();
-  };
-  if (pool_) return pool_->submit(std::move(task));
-  look(id);
-  return true;
+  });
+}
+
+void ExpiryEngine::hand_over(RentalId id, Hold held) {
+  const bool taken = archives_->submit([this, id, held = std::move(held)]() mutable {
+    const Hold mine = std::move(held);
+    look(id, Lane::archives);
+  });
+  // Else it would stand in line before all others again and again.
+  if (!taken) postpone(id);
+}
+
+void ExpiryEngine::postpone(RentalId id) {
+  const Timestamp later = parts_.clock.now() + kPostponed;
+  const auto postponed = parts_.database.write([&](store::Transaction& transaction) {
+    return transaction.execute("UPDATE rentals SET due_at = :later WHERE id = :id AND due_at < :later",
+                               {{"later", later}, {"id", id}});
+  });
+  if (!postponed) log::warning("rental", "rental {} not postponed: {}", id.value(), postponed.error().describe());
 }
 
 void ExpiryEngine::settle(RentalId id, Deadline deadline) {
@@ -214,9 +246,9 @@ void ExpiryEngine::settle(RentalId id, Deadline deadline) {
 
 // One rental
 
-void ExpiryEngine::look(RentalId id) {
+std::optional<ExpiryEngine::Lane> ExpiryEngine::look(RentalId id, Lane lane) {
   bool with_notice = true;
-  for (int steps = 0; steps < kMostSteps; ++steps) {
+  for (int steps = 0; steps < kMostSteps && !draining(); ++steps) {
     auto begun = prepare(id, with_notice);
     if (!begun && with_notice) {
       // A notice that cannot be handed over keeps no container running.
@@ -226,18 +258,20 @@ void ExpiryEngine::look(RentalId id) {
     }
     if (!begun) {
       log::warning("rental", "rental {} not looked at: {}", id.value(), begun.error().describe());
-      return;
+      return std::nullopt;
     }
-    if (!*begun) return;
+    if (!*begun) return std::nullopt;
+    if ((*begun)->step == Step::archive && lane != Lane::archives) return Lane::archives;
     const Result<State> outcome = perform(**begun);
     const auto recorded = record(**begun, outcome);
     if (!recorded) {
       log::warning("rental", "step of rental {} not recorded: {}", id.value(), recorded.error().describe());
-      return;
+      return std::nullopt;
     }
-    if (!*recorded || (*recorded)->failures > 0) return;
-    if (!(*recorded)->due_at || *(*recorded)->due_at > parts_.clock.now()) return;
+    if (!*recorded || (*recorded)->failures > 0) return std::nullopt;
+    if (!(*recorded)->due_at || *(*recorded)->due_at > parts_.clock.now()) return std::nullopt;
   }
+  return std::nullopt;
 }
 
 Result<std::optional<Rental>> ExpiryEngine::prepare(RentalId id, bool with_notice) {

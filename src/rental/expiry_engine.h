@@ -42,7 +42,7 @@ class ExpiryEngine {
  public:
   struct Settings {
     Terms terms;
-    std::size_t workers = 4;  ///< steps at once; 0: each in the call of `tick` itself, for simulations
+    std::size_t workers = 4;  ///< steps at once, and as many archives; 0: each in the call of `tick` itself
     std::size_t batch = 256;  ///< rentals that are in hand at once
     ClockWatch::Settings clock;
   };
@@ -91,11 +91,17 @@ class ExpiryEngine {
   void release(RentalId id);
   /// False if it was in hand already or there is no room.
   bool dispatch(RentalId id);
+  bool draining();
   Result<Tick> pick(Timestamp now);
   void refill();
 
-  /// Takes step after step until there is none left or one fails.
-  void look(RentalId id);
+  /// An archive takes minutes: it has threads of its own, and keeps those for everything else free.
+  enum class Lane { quick, archives };
+  /// Takes step after step until there is none left or one fails, and yields the lane that the next one needs if that
+  /// is another one.
+  std::optional<Lane> look(RentalId id, Lane lane);
+  void hand_over(RentalId id, Hold held);
+  void postpone(RentalId id);
   /// Hands over the notice that is due and begins the step that is due; nothing if there is no step.
   Result<std::optional<Rental>> prepare(RentalId id, bool with_notice);
   Result<void> give_notice(store::Transaction& transaction, Rental& rental, Timestamp now);
@@ -120,7 +126,9 @@ class ExpiryEngine {
   std::set<RentalId> in_hand_;
   bool more_ = false;
   bool draining_ = false;
-  std::optional<WorkerPool> pool_;  ///< last: its threads use all the others
+  // Last: their threads use all the others, and the quick ones the archives'.
+  std::optional<WorkerPool> archives_;
+  std::optional<WorkerPool> quick_;
 };
 
 }  // namespace berth::rental

@@ -151,6 +151,47 @@ TEST_F(RentalConcurrencyTest, ARenewalWaitsForASlowContainerNoLongerThanItMay) {
   EXPECT_TRUE(eventually([&] { return now(rental.id).state == State::active; }));
 }
 
+TEST_F(RentalConcurrencyTest, ArchivesHoldUpNothingElse) {
+  const Rental slow = rent("web", "2024-12-02");
+  const Rental quick = rent("shop", "2024-12-09");
+  live(days(2), hours(1));
+  begin(1);
+  stop_at("archive", false);
+  clock_.pass(days(7));
+  must(service().tick());
+  ASSERT_TRUE(gate_.reached());
+  EXPECT_TRUE(eventually([&] { return now(quick.id).state == State::expired; }));
+  const Rental renewed = must(service().renew(quick.id, day("2025-12-31"), origin()));
+  EXPECT_EQ(renewed.state, State::active);
+  EXPECT_EQ(now(slow.id).step, Step::archive);
+  gate_.open();
+  EXPECT_TRUE(eventually([&] { return now(slow.id).state == State::archived; }));
+}
+
+TEST_F(RentalConcurrencyTest, TheEndOfTheServiceWaitsForNoStepThatHasNotBegun) {
+  for (int i = 0; i < 20; ++i) rent("c" + std::to_string(i), "2024-12-02");
+  live(days(2), hours(1));
+  begin(1);
+  stop_at("archive", false);
+  clock_.pass(days(7));
+  must(service().tick());
+  ASSERT_TRUE(gate_.reached());
+  std::jthread ending([&] { service().drain(); });
+  // From then on nothing is held any more.
+  int extra = 0;
+  ASSERT_TRUE(eventually([&] {
+    const Rental other = rent("extra" + std::to_string(++extra), "2026-12-31");
+    return reason_of(service().remove(other.id, origin())) == "rental.busy";
+  }));
+  gate_.open();
+  ending.join();
+  EXPECT_LT(must(service().list({.state = State::archived})).total, 20);
+  begin();
+  work();
+  EXPECT_EQ(must(service().list({.state = State::archived})).total, 20) << "they are made at the next start";
+  EXPECT_FALSE(fleet_.collided());
+}
+
 TEST_F(RentalConcurrencyTest, ASlowContainerHoldsUpNoOther) {
   rent("web", "2024-12-02");
   const Rental other = rent("shop", "2024-12-02");
