@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::int64_t kKnownBits = 1 | 2 | 4;
 
+std::atomic<std::uint64_t> tables{0};
+
 bool same_grants(const AccessTable::Users& a, const AccessTable::Users& b) {
   return a.size() == b.size() && std::ranges::all_of(a, [&](const auto& entry) {
            const auto other = b.find(entry.first);
@@ -28,14 +30,26 @@ void Rights::add(fleet::Right right) {
   bits_ |= static_cast<std::uint8_t>(right) | static_cast<std::uint8_t>(fleet::Right::read);
 }
 
-bool AccessTable::allows(UserId user, fleet::ContainerId container, fleet::Right right) const {
+/// What a thread was told last.
+struct AccessTable::Remembered {
+  std::uint64_t table = 0;
+  std::uint64_t epoch = 0;
+  UserId user;
   UserRightsPointer rights;
-  {
+};
+
+AccessTable::AccessTable() : number_(++tables) {}
+
+bool AccessTable::allows(UserId user, fleet::ContainerId container, fleet::Right right) const {
+  // A list asks once for each of its containers: all but the first answers cost no lock.
+  static thread_local Remembered remembered;
+  if (remembered.table != number_ || remembered.epoch != epoch() || remembered.user != user) {
     const std::shared_lock lock(mutex_);
     const auto found = users_.find(user);
-    if (found == users_.end()) return false;
-    rights = found->second;
+    remembered = {number_, epoch(), user, found == users_.end() ? nullptr : found->second};
   }
+  const UserRights* rights = remembered.rights.get();
+  if (rights == nullptr) return false;
   if (rights->everywhere.has(right)) return true;
   const auto own = rights->containers.find(container);
   return own != rights->containers.end() && own->second.has(right);

@@ -38,9 +38,13 @@ struct UserRights {
 };
 
 /// Every grant, in memory: what the fleet asks. Nobody is allowed anything until AclService has filled it. Thread-safe;
-/// a reader holds a shared lock for one look-up and then reads what nobody changes any more.
+/// a reader holds a shared lock for one look-up and then, as long as nothing changes, reads what it was given.
 class AccessTable final : public fleet::AccessPolicy {
  public:
+  AccessTable();
+  AccessTable(const AccessTable&) = delete;
+  AccessTable& operator=(const AccessTable&) = delete;
+
   using UserRightsPointer = std::shared_ptr<const UserRights>;
   using Users = std::unordered_map<UserId, UserRightsPointer>;
 
@@ -52,6 +56,9 @@ class AccessTable final : public fleet::AccessPolicy {
   void replace_user(UserId user, UserRights rights);
 
  private:
+  struct Remembered;
+
+  const std::uint64_t number_;  ///< tells tables apart, also those that followed each other in one place
   mutable std::shared_mutex mutex_;
   Users users_;
   std::atomic<std::uint64_t> epoch_{1};
