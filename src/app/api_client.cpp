@@ -204,7 +204,10 @@ Error error_of_answer(int status, const std::string& body, const std::vector<htt
   std::string words = fmt::format("HTTP {}", status);
   std::vector<FieldError> fields;
   if (const auto document = json::Document::parse(body)) {
-    if (const auto detail = document->root()["detail"].string()) words = std::string(*detail);
+    // Each contract has a name of its own for the words.
+    for (const char* name : {"detail", "error"}) {
+      if (const auto text = document->root()[name].string()) words = std::string(*text);
+    }
     for (const auto& field : document->root()["errors"].elements()) {
       const auto message = field["message"].string_or("");
       fields.push_back({field["field"].string_or(""), {message, message}});

@@ -262,15 +262,15 @@ TEST(ConfigurationEnvironment, SplitsArraysAtCommas) {
 TEST(ConfigurationEnvironment, ReadsMounts) {
   const auto configuration = good("", {{"BERTH_LISTENER_0_MOUNTS", "lxd-panel=/a,lxd-panel="}});
   EXPECT_EQ(configuration.listeners[0].mounts, (std::vector<MountPlace>{{"lxd-panel", "/a"}, {"lxd-panel", ""}}));
-  EXPECT_EQ(configuration.listeners.size(), 2U) << "the other default listener stays";
+  EXPECT_EQ(configuration.listeners.size(), 4U) << "the other default listeners stay";
 }
 
 TEST(ConfigurationEnvironment, AddsListenersAndEngines) {
   const auto configuration = good(
       "",
-      {{"BERTH_LISTENER_2_PORT", "9000"}, {"BERTH_ENGINE_LXD_2_KIND", "fake"}, {"BERTH_ENGINE_LXD_2_INSTANCES", "7"}});
-  ASSERT_EQ(configuration.listeners.size(), 3U);
-  EXPECT_EQ(configuration.listeners[2].port, 9000);
+      {{"BERTH_LISTENER_4_PORT", "9000"}, {"BERTH_ENGINE_LXD_2_KIND", "fake"}, {"BERTH_ENGINE_LXD_2_INSTANCES", "7"}});
+  ASSERT_EQ(configuration.listeners.size(), 5U);
+  EXPECT_EQ(configuration.listeners[4].port, 9000);
   ASSERT_TRUE(configuration.engines.contains("lxd-2"));
   EXPECT_EQ(configuration.engines.at("lxd-2").instances, 7U);
 }

@@ -68,7 +68,11 @@ Result<void> Daemon::build() {
   operations_ = BERTH_TRY(operations::OperationService::create(*foundation_->database, *foundation_->audit,
                                                                foundation_->metrics, system_clock()));
   BERTH_CHECK(build_engines());
+  containers_ = BERTH_TRY(
+      ContainerParts::create({configuration, *foundation_, *operations_, host_->snapshot()->cpu_cores}));
+  build_pools();
   BERTH_CHECK(build_panel());
+  BERTH_CHECK(build_rental());
   return build_server();
 }
 
@@ -88,21 +92,27 @@ Result<void> Daemon::build_engines() {
 Result<operations::Verdict> Daemon::reconcile(const operations::Operation& operation) {
   const auto unit = engines_.find(operation.engine.value());
   if (unit != engines_.end()) return unit->second.service->reconcile(operation);
-  operations::Verdict verdict;
-  verdict.failure = operations::Failure{
-      ErrorCode::unavailable,
-      "engine.removed",
-      {"引擎已不在配置中，结果未知", "The engine is no longer configured, so the outcome is unknown"}};
-  return verdict;
+  return containers_->servers().reconcile(operation);
 }
 
-Result<void> Daemon::build_panel() {
+void Daemon::build_pools() {
   changes_ = std::make_unique<WorkerPool>(WorkerPool::Settings{.name = "changes", .threads = kChangeThreads});
   logins_ = std::make_unique<WorkerPool>(WorkerPool::Settings{.name = "logins", .threads = kLoginThreads});
   reads_ = std::make_unique<WorkerPool>(
       WorkerPool::Settings{.name = "reads", .threads = loaded_.configuration.server.workers});
   authenticator_ = std::make_unique<api::Authenticator>(*foundation_->identity, system_clock(),
                                                         loaded_.configuration.identity.anonymous);
+}
+
+Result<void> Daemon::build_rental() {
+  rental_ = BERTH_TRY(api::container_rental::ContainerRental::create(
+      {containers_->containers(), containers_->servers(), containers_->acl(), containers_->rentals(),
+       containers_->traffic(), containers_->alerts(), containers_->notifier(), *operations_, *foundation_->identity,
+       *authenticator_, foundation_->metrics, system_clock(), *changes_, *logins_, *reads_}));
+  return {};
+}
+
+Result<void> Daemon::build_panel() {
   auto& unit = engines_.at(loaded_.configuration.panel.engine);
   api::lxd_panel::LxdPanel::Settings settings;
   settings.monitor.clients_per_caller = loaded_.configuration.panel.monitors_per_caller;
@@ -130,7 +140,9 @@ std::vector<http::ListenerSettings> Daemon::listener_settings() const {
     listener.port = wanted.port;
     if (!wanted.tls_certificate.empty()) listener.tls = http::TlsFiles{wanted.tls_certificate, wanted.tls_key};
     for (const auto& mount : wanted.mounts) {
-      if (mount.contract == panel_->contract()->name()) listener.mounts.push_back({mount.prefix, panel_->contract()});
+      for (const auto& contract : {panel_->contract(), rental_->contract()}) {
+        if (mount.contract == contract->name()) listener.mounts.push_back({mount.prefix, contract});
+      }
     }
     listeners.push_back(std::move(listener));
   }
@@ -155,6 +167,7 @@ Result<void> Daemon::build_server() {
 void Daemon::start() {
   host_->start();
   for (auto& [name, unit] : engines_) unit.inventory->start();
+  containers_->start();
   if (const auto settling = operations_->reconcile_open(); !settling) {
     log::error("app", "cannot look for operations left open: {}", settling.error().describe());
   }
@@ -236,6 +249,7 @@ bool Daemon::stop() {
   server_->drain(deadline);
   operations_->drain(deadline);
   for (auto& [name, unit] : engines_) unit.inventory->stop();
+  containers_->stop();
   host_->stop();
   bool idle = true;
   const auto check = [&](const WorkerPool& pool) { idle = idle && pool.usage().busy + pool.usage().waiting == 0; };

@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "api/container_rental/container_rental.h"
 #include "api/lxd_panel/lxd_panel.h"
 #include "api/shared/authenticator.h"
 #include "app/configuration.h"
+#include "app/container_parts.h"
 #include "app/engine_unit.h"
 #include "app/foundation.h"
 #include "app/periodic.h"
@@ -51,7 +53,9 @@ class Daemon {
 
   Result<void> build();
   Result<void> build_engines();
+  void build_pools();
   Result<void> build_panel();
+  Result<void> build_rental();
   Result<void> build_server();
   Result<operations::Verdict> reconcile(const operations::Operation& operation);
   bool answers_requests(std::chrono::milliseconds wait);
@@ -66,11 +70,13 @@ class Daemon {
   std::unique_ptr<telemetry::HostMonitor> host_;
   std::unique_ptr<operations::OperationService> operations_;
   std::map<std::string, EngineUnit> engines_;
+  std::unique_ptr<ContainerParts> containers_;
   std::unique_ptr<WorkerPool> changes_;
   std::unique_ptr<WorkerPool> logins_;
   std::unique_ptr<WorkerPool> reads_;
   std::unique_ptr<api::Authenticator> authenticator_;
   std::unique_ptr<api::lxd_panel::LxdPanel> panel_;
+  std::unique_ptr<api::container_rental::ContainerRental> rental_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<http::Client> probe_;  // asks our own listener whether it answers
   std::unique_ptr<Periodic> sweeping_;

@@ -82,7 +82,7 @@ TEST_F(DoctorTest, FindsAPortThatIsTaken) {
   const auto port = std::to_string(ntohs(address.sin_port));
   load({{"BERTH_LISTENER_0_PORT", port}, {"BERTH_LISTENER_1_PORT", port}});
   const auto found = ask(check_listeners);
-  ASSERT_EQ(found.size(), 2U);
+  ASSERT_EQ(found.size(), 4U);
   EXPECT_EQ(found[0].finding, Finding::failure);
   EXPECT_NE(found[0].remedy.en.find(port), std::string::npos);
   close(other);

@@ -1,0 +1,138 @@
+#include "app/container_parts.h"
+
+#include <charconv>
+
+#include "app/periodic.h"
+#include "app/server_engine.h"
+#include "base/log.h"
+
+namespace berth::app {
+namespace {
+
+constexpr std::chrono::seconds kExpiryInterval{15};
+constexpr std::chrono::minutes kSweepInterval{1};
+
+Result<notify::Notifier::Settings> notifier_settings(const Configuration::Mail& mail) {
+  notify::Notifier::Settings settings;
+  settings.language = mail.language;
+  settings.operators = mail.operators;
+  if (mail.host.empty()) return settings;
+  notify::SmtpSettings smtp;
+  smtp.host = mail.host;
+  smtp.port = mail.port;
+  smtp.tls = mail.tls;
+  smtp.username = mail.username;
+  smtp.sender = mail.sender;
+  smtp.server_certificate = mail.server_certificate.string();
+  if (!mail.password_file.empty()) smtp.password = BERTH_TRY(read_secret_file(mail.password_file.string()));
+  settings.smtp = std::move(smtp);
+  return settings;
+}
+
+rental::Terms terms_of(const Configuration::Rental& rental) {
+  rental::Terms terms;
+  terms.time_zone = rental.time_zone;
+  terms.grace = rental.grace;
+  terms.notice_days.clear();
+  for (const auto& text : rental.notice_days) {
+    int days = 0;
+    // The configuration has checked that it is a number.
+    std::from_chars(text.data(), text.data() + text.size(), days);
+    terms.notice_days.push_back(days);
+  }
+  return terms;
+}
+
+/// What a job of its own ran into; it comes by again.
+template <class Outcome>
+void complain(const char* what, const Outcome& outcome) {
+  if (!outcome) log::warning("app", "{}: {}", what, outcome.error().describe());
+}
+
+}  // namespace
+
+ContainerParts::ContainerParts() = default;
+ContainerParts::~ContainerParts() = default;
+
+Result<std::unique_ptr<ContainerParts>> ContainerParts::create(const Ground& ground) {
+  std::unique_ptr<ContainerParts> parts(new ContainerParts());
+  BERTH_CHECK(parts->build(ground));
+  return parts;
+}
+
+Result<void> ContainerParts::build(const Ground& ground) {
+  const Configuration& configuration = ground.configuration;
+  Foundation& foundation = ground.foundation;
+  store::Database& database = *foundation.database;
+  audit::AuditLog& audit = *foundation.audit;
+  const Clock& clock = system_clock();
+
+  notifier_ = BERTH_TRY(notify::Notifier::create(BERTH_TRY(notifier_settings(configuration.mail)),
+                                                 {database, audit, *foundation.sealing, foundation.metrics, clock}));
+  sender_ = std::make_unique<rental::NotifierSender>(*notifier_);
+
+  fleet::ServerRegistry::Settings servers;
+  servers.threads = configuration.containers.threads;
+  servers.tick = configuration.containers.tick;
+  servers_ = BERTH_TRY(fleet::ServerRegistry::create(
+      servers, {database, audit, *foundation.sealing, ground.operations, foundation.metrics, clock},
+      [cores = ground.host_cores](const fleet::Server& server) { return make_server_engine(server, cores); }));
+  fleet::Containers::Settings containers;
+  containers.archives = configuration.containers.archives;
+  containers_ = BERTH_TRY(fleet::Containers::create(containers, {.servers = *servers_,
+                                                                 .database = database,
+                                                                 .operations = ground.operations,
+                                                                 .access = access_,
+                                                                 .clock = clock}));
+
+  acl_ = BERTH_TRY(rental::AclService::create({database, audit, clock, *containers_, access_},
+                                              rental::AclLinks(foundation.sealing->derive("acl-files"), clock)));
+  rental::RentalService::Settings rentals;
+  rentals.engine.terms = terms_of(configuration.rental);
+  rentals_ = BERTH_TRY(
+      rental::RentalService::create(rentals, {database, audit, *containers_, *sender_, foundation.metrics, clock}));
+
+  series_ =
+      std::make_unique<telemetry::SeriesStore>(telemetry::SeriesStore::Settings{}, database, foundation.metrics, clock);
+  traffic_source_ = std::make_unique<FleetTraffic>(*containers_);
+  telemetry::TrafficMeter::Settings traffic;
+  traffic.interval = configuration.containers.tick;
+  traffic_ = BERTH_TRY(
+      telemetry::TrafficMeter::create(traffic, {database, *series_, foundation.metrics, clock, *traffic_source_}));
+  measurements_ = std::make_unique<FleetMeasurements>(
+      FleetMeasurements::Parts{*containers_, *servers_, *rentals_, *traffic_, clock});
+  teller_ = std::make_unique<AlertTeller>(*notifier_);
+  telemetry::AlertEngine::Settings alerts;
+  alerts.interval = configuration.containers.tick;
+  alerts_ = BERTH_TRY(telemetry::AlertEngine::create(
+      alerts, {database, audit, foundation.metrics, clock, *measurements_, teller_.get()}));
+  return {};
+}
+
+void ContainerParts::start() {
+  servers_->start();
+  notifier_->start();
+  series_->start();
+  traffic_->start();
+  alerts_->start();
+  expiring_ = std::make_unique<Periodic>("expiry", kExpiryInterval, [this] { complain("rentals", rentals_->tick()); });
+  sweeping_ = std::make_unique<Periodic>("rental-sweep", kSweepInterval, [this] {
+    complain("access control lists", acl_->sweep());
+    complain("notices", notifier_->sweep());
+    complain("history", series_->sweep());
+    complain("alerts", alerts_->sweep());
+  });
+}
+
+void ContainerParts::stop() {
+  expiring_.reset();
+  sweeping_.reset();
+  alerts_->stop();
+  traffic_->stop();
+  series_->stop();
+  rentals_->drain();
+  notifier_->stop();
+  servers_->stop();
+}
+
+}  // namespace berth::app
