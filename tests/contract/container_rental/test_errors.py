@@ -98,8 +98,7 @@ def test_another_content_type_is_415(admin):
 
 
 def test_nobody_is_answered_without_credentials(daemon):
-    from conftest import PREFIX
-    answer = daemon.anonymous().get(PREFIX + "/api/containers")
+    answer = daemon.anonymous().get("/container-rental/api/containers")
     assert answer.status_code == 401
     assert list(answer.json()) == ["error"]
 
