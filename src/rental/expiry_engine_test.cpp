@@ -414,7 +414,7 @@ TEST_F(ExpiryEngineTest, NewTermsHoldForOldRentals) {
   settings_.engine.terms.grace = hours(1);
   begin();
   EXPECT_EQ(now(rental.id).expires_at, at("2024-12-30T16:00:00Z"));
-  live(days(31), minutes(30));
+  live(days(31), hours(2));
   EXPECT_EQ(notices_.keys(), (Keys{"rental:1:2024-12-30:before-20", "rental:1:2024-12-30:expired"}));
   EXPECT_TRUE(fleet_.archived(rental.container));
 }

@@ -258,6 +258,22 @@ Result<ExpiredPage> RentalService::expired(std::optional<UserId> user, std::int6
   });
 }
 
+Result<std::vector<RentalEnd>> RentalService::ends() {
+  return parts_.database.read([](store::Transaction& transaction) -> Result<std::vector<RentalEnd>> {
+    const auto rows =
+        BERTH_TRY(transaction.query("SELECT container_id, container_name, expires_at FROM rentals "
+                                    "WHERE state IN ('active', 'expired') ORDER BY expires_at, id LIMIT :limit",
+                                    {{"limit", kMostExpired}}));
+    std::vector<RentalEnd> ends;
+    ends.reserve(rows.size());
+    for (const auto& row : rows) {
+      ends.push_back(
+          {fleet::ContainerId(row.integer("container_id")), row.text("container_name"), row.time("expires_at")});
+    }
+    return ends;
+  });
+}
+
 Result<RentalService::Notified> RentalService::notify(UserId user, const Date& date, const audit::Origin& origin) {
   const Timestamp now = parts_.clock.now();
   return parts_.database.write([&](store::Transaction& transaction) -> Result<Notified> {

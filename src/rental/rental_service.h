@@ -48,6 +48,13 @@ struct ExpiredPage {
   std::int64_t total = 0;
 };
 
+/// When one rental ends.
+struct RentalEnd {
+  fleet::ContainerId container;
+  std::string container_name;
+  Timestamp expires_at;
+};
+
 /// Rentals: a user, a container and the last day on which it is that user's. The container runs to the end of that day
 /// in the configured time zone. Whose container it is and who may touch it is not decided here: ownership and grants
 /// are. Thread-safe; everything waits for the store, so call it from worker threads. Each change is audited in its own
@@ -81,6 +88,10 @@ class RentalService {
   /// Those whose last day is over, whatever became of their containers: one indexed query. `limit` is 1 to
   /// kMostExpired.
   Result<ExpiredPage> expired(std::optional<UserId> user, std::int64_t limit = kMostExpired, std::int64_t offset = 0);
+
+  /// The ends of all rentals whose containers are neither archived nor removed, soonest first, at most kMostExpired of
+  /// them: one query, for whatever watches them all.
+  Result<std::vector<RentalEnd>> ends();
 
   struct Notified {
     std::int64_t sent = 0;

@@ -140,6 +140,20 @@ TEST_P(RentalServiceTest, ChecksWhichAreOverWhateverBecameOfTheirContainers) {
   EXPECT_EQ(must(service().expired(UserId(999))).total, 0);
 }
 
+TEST_P(RentalServiceTest, TellsTheEndsOfAllThatAreStillSomewhere) {
+  rent("archived", "2024-12-01");
+  clock_.pass(hours(12));
+  work();
+  live(days(7), hours(12));
+  rent("later", "2024-12-30");
+  rent("over", "2024-12-10");
+  live(days(3), hours(12));
+  const auto ends = must(service().ends());
+  ASSERT_EQ(ends.size(), 2U);
+  EXPECT_EQ(ends[0].container_name, "over");
+  EXPECT_EQ(ends[1].expires_at, at("2024-12-31T00:00:00Z"));
+}
+
 TEST_P(RentalServiceTest, TellsAUserOnRequestOnceOfWhatExpiresOnADay) {
   rent("web", "2024-12-30");
   rent("shop", "2024-12-30");
