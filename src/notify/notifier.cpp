@@ -143,7 +143,6 @@ Result<std::vector<DeliveryId>> Notifier::enqueue(store::Transaction& transactio
 Result<void> Notifier::check_room(store::Transaction& transaction) {
   if (granted_.fetch_sub(1) > 0) return {};
   const auto waiting = BERTH_TRY(delivery_rows::count_open(transaction, settings_.queue_limit));
-  meters_->waiting.set(static_cast<double>(waiting));
   if (waiting >= settings_.queue_limit) {
     return Error(ErrorCode::exhausted, "notify.queue_full",
                  {"等待发送的通知过多", "Too many notifications are waiting to be sent"});
@@ -222,6 +221,11 @@ void Notifier::run() {
       // Never at once: what is still due now is claimed by another node.
       rest =
           std::clamp(std::chrono::microseconds(**due - parts_.clock.now()), std::chrono::microseconds(1'000'000), rest);
+    }
+    if (const auto waiting = parts_.database.read([this](store::Transaction& transaction) {
+          return delivery_rows::count_open(transaction, settings_.queue_limit);
+        })) {
+      meters_->waiting.set(static_cast<double>(*waiting));
     }
     if (parts_.clock.instant() >= next_sweep) {
       if (const auto swept = sweep(); !swept) {

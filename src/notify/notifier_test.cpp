@@ -142,6 +142,19 @@ TEST_P(NotifierOnBoth, RecognisesWhatWasBeingSentWhenItDied) {
   EXPECT_EQ(parsed(sink_->mails().front()).root()["message_id"].string(), fmt::format("<{}@example.org>", uuid));
 }
 
+TEST_P(NotifierOnBoth, SendsEachOnceWhereSeveralNodesSend) {
+  start(with_mail());
+  const auto second = another(with_mail());
+  for (int i = 0; i < 20; ++i) must(notifier_->enqueue(notice(fmt::format("rental:{}", i), {{"alice@example.com"}})));
+  std::atomic<std::size_t> sent{0};
+  std::thread other([&] { sent += must(second->deliver_due()); });
+  sent += deliver();
+  other.join();
+  EXPECT_EQ(sent, 20U);
+  EXPECT_EQ(sink_->mails().size(), 20U);
+  EXPECT_EQ(must(notifier_->list({.state = DeliveryState::sent, .channel = {}, .notice = {}})).total, 20);
+}
+
 TEST_P(NotifierOnBoth, SaysSoWhenAMailMayHaveArrivedTwiceUnderOneId) {
   start(with_mail());
   must(notifier_->enqueue(notice("rental:1", {{"lost@example.com"}})));

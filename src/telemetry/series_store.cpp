@@ -56,6 +56,8 @@ SeriesStore::SeriesStore(Settings settings, store::Database& database, metrics::
     : settings_(settings),
       database_(database),
       clock_(clock),
+      began_(clock.now()),
+      began_instant_(clock.instant()),
       dropped_(metrics.counter("berth_series_points_dropped_total", "Points of history that the store did not take")),
       flush_time_(metrics.histogram("berth_series_flush_seconds", "Time of writing history")) {}
 
@@ -231,7 +233,8 @@ Result<void> SeriesStore::write(const Batch& batch) {
 }
 
 Result<std::int64_t> SeriesStore::sweep() {
-  const Timestamp now = clock_.now();
+  const auto passed = std::chrono::duration_cast<std::chrono::microseconds>(clock_.instant() - began_instant_);
+  const Timestamp now = std::min(clock_.now(), began_ + passed);
   std::int64_t after = 0;
   std::int64_t forgotten = 0;
   while (true) {

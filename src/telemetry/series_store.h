@@ -91,7 +91,8 @@ class SeriesStore {
   Result<SeriesHistory> query(const SeriesName& name, Timestamp from, Timestamp until, std::chrono::seconds step);
   /// The step that `query` takes. The same errors.
   Result<std::chrono::seconds> step_for(Timestamp from, Timestamp until, std::chrono::seconds wish) const;
-  /// Forgets what is older than its resolution keeps. Yields how many points.
+  /// Forgets what is older than its resolution keeps. A clock that is set forward while this runs makes nothing older.
+  /// Yields how many points.
   Result<std::int64_t> sweep();
 
  private:
@@ -122,6 +123,8 @@ class SeriesStore {
   const Settings settings_;
   store::Database& database_;
   const Clock& clock_;
+  const Timestamp began_;
+  const Instant began_instant_;
   metrics::Counter& dropped_;
   metrics::Histogram& flush_time_;
 

@@ -147,6 +147,29 @@ TEST_P(SeriesStoreTest, ForgetsEachResolutionInItsTime) {
   EXPECT_DOUBLE_EQ(sum(query(60s, 60s)), 100);
 }
 
+TEST_P(SeriesStoreTest, LosesNoHistoryToAClockThatIsSetForward) {
+  /// Whose days can be set apart from its seconds.
+  class Jumping final : public Clock {
+   public:
+    explicit Jumping(const Clock& inner) : inner_(inner) {}
+    Timestamp now() const override { return inner_.now() + ahead; }
+    Instant instant() const override { return inner_.instant(); }
+    std::chrono::hours ahead{0};
+
+   private:
+    const Clock& inner_;
+  };
+  Jumping clock(clock_);
+  SeriesStore series({}, *database_, place_.metrics(), clock);
+  series.count(kIn, clock.now() - 10s, clock.now(), 100);
+  must(series.flush());
+  clock.ahead = 24h * 500;
+  EXPECT_EQ(must(series.sweep()), 0);
+  clock.ahead = 0h;
+  pass(1s);
+  EXPECT_DOUBLE_EQ(sum(query(60s, 10s)), 100);
+}
+
 TEST_P(SeriesStoreTest, WritesManySeriesInBatches) {
   for (int i = 0; i < 450; ++i) {
     series_->count({"traffic.in", fmt::format("container:{}", i)}, clock_.now() - 10s, clock_.now(), i + 1);

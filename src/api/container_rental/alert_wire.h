@@ -43,7 +43,11 @@ inline void describe_fields(json::Fields<AlertRequest>& fields) {
   fields("duration").range(0, 86400).doc({"须持续的秒数", "Seconds that it must hold"});
   fields("hysteresis").range(0.5L, 1).doc({"低于阈值的该倍数才恢复", "Resolved below the threshold times this"});
   fields("severity").one_of({"info", "warning", "critical"});
-  fields("recipients").items(0, 20).length(3, 254).doc({"缺省为创建者的邮箱", "Left out: whoever makes it"});
+  fields("recipients")
+      .items(0, 20)
+      .length(3, 254)
+      .pattern_name("email")
+      .doc({"缺省为创建者的邮箱", "Left out: whoever makes it"});
 }
 
 struct AlertAdded {
@@ -81,7 +85,7 @@ inline void describe_fields(json::Fields<AlertChangeRequest>& fields) {
   fields("duration").range(0, 86400);
   fields("hysteresis").range(0.5L, 1);
   fields("severity").one_of({"info", "warning", "critical"});
-  fields("recipients").items(0, 20).length(3, 254);
+  fields("recipients").items(0, 20).length(3, 254).pattern_name("email");
 }
 
 /// One of the two.

@@ -226,7 +226,7 @@ TEST_F(MonitoringApiTest, ABadAlertNamesItsFields) {
       {R"({"alert_type":"traffic","threshold":-1,"message":"m"})", "threshold"},
       {R"({"alert_type":"cpu","threshold":80,"message":""})", "message"},
       {R"({"alert_type":"cpu","threshold":80,"message":"m","duration":-1,"severity":"loud"})", "duration severity"},
-      {R"({"alert_type":"cpu","threshold":80,"message":"m","recipients":["nobody"]})", "recipients"}};
+      {R"({"alert_type":"cpu","threshold":80,"message":"m","recipients":["a@example.com","nobody"]})", "recipients.1"}};
   for (const auto& [body, fields] : bodies) {
     const auto answer = post("/api/alerts/add", body);
     EXPECT_EQ(answer.status, 400) << body;
