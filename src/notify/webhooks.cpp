@@ -1,4 +1,5 @@
 // How the notifier keeps webhooks, and how each way is tried out.
+#include <algorithm>
 #include <boost/describe/class.hpp>
 #include <utility>
 
@@ -28,8 +29,11 @@ Error webhook_not_found() {
 
 Result<void> check(const NewWebhook& webhook) {
   std::vector<FieldError> refused;
-  if (webhook.name.empty() || webhook.name.size() > kLongestName || !is_utf8(webhook.name)) {
-    refused.push_back({"name", {"应为 1 到 64 个字节", "This must have 1 to 64 bytes"}});
+  const bool unreadable = !is_utf8(webhook.name) || std::ranges::any_of(webhook.name, [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  });
+  if (webhook.name.empty() || webhook.name.size() > kLongestName || unreadable) {
+    refused.push_back({"name", {"应为 1 到 64 个字节，不含控制字符", "This must have 1 to 64 bytes on one line"}});
   }
   if (const auto url = WebhookUrl::parse(webhook.url); !url) refused.push_back(url.error().fields().front());
   const std::size_t length = webhook.secret.reveal().size();

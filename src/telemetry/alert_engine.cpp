@@ -146,6 +146,14 @@ Result<void> AlertEngine::reload() {
   return {};
 }
 
+void AlertEngine::refresh() {
+  const auto reloaded = reload();
+  if (reloaded) return;
+  log::warning("telemetry", "cannot read the alerts anew: {}", reloaded.error().describe());
+  const std::lock_guard lock(mailbox_->mutex);
+  mailbox_->stale = true;  // the next tick tries again
+}
+
 // Evaluating
 
 void AlertEngine::tick() {
@@ -156,13 +164,7 @@ void AlertEngine::tick() {
     const std::lock_guard lock(mailbox_->mutex);
     stale = mailbox_->stale;
   }
-  if (stale) {
-    if (const auto reloaded = reload(); !reloaded) {
-      log::warning("telemetry", "cannot read the alerts anew: {}", reloaded.error().describe());
-      const std::lock_guard lock(mailbox_->mutex);
-      mailbox_->stale = true;
-    }
-  }
+  if (stale) refresh();
   std::map<AlertType, std::vector<AlertRule>> by_type;
   for (auto& rule : list()) {
     if (rule.enabled) by_type[rule.type].push_back(std::move(rule));
@@ -268,7 +270,7 @@ Result<AlertRule> AlertEngine::add(AlertRule rule, const audit::Origin& origin) 
     BERTH_CHECK(announce(transaction));
     return made.id;
   }));
-  BERTH_CHECK(reload());
+  refresh();
   return rule;
 }
 
@@ -285,7 +287,7 @@ Result<AlertRule> AlertEngine::change(AlertRuleId id, std::string_view action, c
     BERTH_CHECK(announce(transaction));
     return edited;
   }));
-  BERTH_CHECK(reload());
+  refresh();
   return rule;
 }
 

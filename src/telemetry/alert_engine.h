@@ -110,6 +110,8 @@ class AlertEngine {
   AlertEngine(Settings settings, const Parts& parts);
 
   Result<void> reload();
+  /// The same; what cannot be read now is read at the next tick.
+  void refresh();
   void tick_type(AlertType type, const std::vector<AlertRule>& rules);
   void settle(const AlertRule& rule, std::vector<AlertTransition> transitions);
   Result<bool> store(store::Transaction& transaction, AlertTransition& transition, Timestamp now);

@@ -39,6 +39,7 @@ CREATE UNIQUE INDEX alert_episodes_open ON alert_episodes (rule_id, subject_kind
 CREATE INDEX alert_episodes_by_time ON alert_episodes (raised_at);
 CREATE INDEX alert_episodes_by_rule ON alert_episodes (rule_id, raised_at);
 CREATE INDEX alert_episodes_by_subject ON alert_episodes (subject, raised_at);
+CREATE INDEX alert_episodes_by_type ON alert_episodes (type, raised_at);
 
 -- A measured thing over time: "traffic.in" of "container:12".
 CREATE TABLE series (
@@ -107,5 +108,7 @@ CREATE TABLE deliveries (
 ) {{strict}};
 CREATE INDEX deliveries_open ON deliveries (next_attempt_at) WHERE state IN ('pending', 'failed');
 CREATE INDEX deliveries_by_state ON deliveries (state, id);
+CREATE INDEX deliveries_by_notice ON deliveries (notice, id);
+CREATE INDEX deliveries_by_channel ON deliveries (channel, id);
 CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id) WHERE webhook_id IS NOT NULL;
 CREATE INDEX deliveries_by_update ON deliveries (updated_at);
