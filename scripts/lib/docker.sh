@@ -54,8 +54,11 @@ docker_start() {
   directory=$(docker_directory "$state" "$number")
   mkdir -p "$directory"
   chmod 711 "$directory"
-  # Left behind by one that was killed.
+  # Left behind by one that was killed; also its containerd counts as alive until somebody has reaped it.
   rm -f "$directory/docker.pid"
+  if read -r pid 2>/dev/null <"$directory/exec/containerd/containerd.pid" || [[ -n ${pid:-} ]]; then
+    [[ -n $(process_start "$pid") ]] || rm -f "$directory/exec/containerd/containerd.pid"
+  fi
   # Nothing of the machine's own network is touched.
   (exec setsid "$(docker_daemon)" --data-root "$state/docker$number/data" --exec-root "$directory/exec" \
     -H "unix://$directory/docker.sock" --pidfile "$directory/docker.pid" \

@@ -18,7 +18,7 @@
 namespace berth::http {
 namespace {
 
-constexpr std::size_t kIdleHandles = 16;
+constexpr std::size_t kIdleHandles = 64;
 constexpr std::size_t kHeaderLimit = 256 * 1024;
 constexpr std::chrono::milliseconds kLongestPoll{1000};
 

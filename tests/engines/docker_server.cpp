@@ -89,6 +89,7 @@ void DockerServer::start_ender() {
 
 void DockerServer::start() {
   std::filesystem::remove(path("docker.pid"));
+  forget_dead_containerd();
   std::vector<std::string> arguments{find_daemon(),        "--data-root",      path("data"),
                                      "--exec-root",        path("exec"),       "-H",
                                      "unix://" + socket(), "--pidfile",        path("docker.pid"),
@@ -112,6 +113,18 @@ void DockerServer::start() {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
+}
+
+/// Docker takes its containerd for alive as long as nobody has reaped it, and whose children the dead become may not.
+void DockerServer::forget_dead_containerd() const {
+  const std::string file = path("exec/containerd/containerd.pid");
+  const pid_t pid = static_cast<pid_t>(std::strtol(read_file(file).c_str(), nullptr, 10));
+  if (pid <= 0) return;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (is_alive(pid) && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  if (!is_alive(pid)) std::filesystem::remove(file);
 }
 
 void DockerServer::pause() const {

@@ -60,6 +60,7 @@ class DockerServer {
   pid_t spawn(const std::vector<std::string>& arguments, int input, const std::string& output) const;
   void run(const std::vector<std::string>& arguments) const;
   void start_ender();
+  void forget_dead_containerd() const;
   void end() noexcept;
 
   std::vector<std::string> flags_;

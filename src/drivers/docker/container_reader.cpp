@@ -11,8 +11,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kReaders = 8;
-constexpr milliseconds kShareOfOne{2000};
+constexpr std::size_t kReaders = 64;
+constexpr milliseconds kShareOfOne{3000};
+constexpr milliseconds kFreshEnough{1000};
 constexpr milliseconds kFactsAge{60'000};
 constexpr milliseconds kSilence{10'000};
 
@@ -104,16 +105,36 @@ Result<compute::Instance> ContainerReader::get(const std::string& name, Deadline
   if (instance.name != name) return compute::instance_not_found(name);
   instance.architecture = BERTH_TRY(api_.version(deadline)).architecture;
   use_known(instance, true);
-  measure(instance, deadline.sooner(part(deadline.remaining(), 60)));
+  measure_later(instance);
   return instance;
 }
 
+void ContainerReader::measure_later(const compute::Instance& instance) {
+  if (!is_measurable(instance.status)) return;
+  {
+    const std::lock_guard lock(mutex_);
+    Known& known = known_[instance.engine_id];
+    if (known.measuring || now() - known.measured < kFreshEnough) return;
+    known.measuring = true;
+  }
+  const bool taken = readers_.submit([this, instance = instance]() mutable {
+    measure(instance, Deadline::after(kShareOfOne));
+    const std::lock_guard lock(mutex_);
+    if (const auto known = known_.find(instance.engine_id); known != known_.end()) known->second.measuring = false;
+  });
+  if (taken) return;
+  const std::lock_guard lock(mutex_);
+  known_[instance.engine_id].measuring = false;
+}
+
 void ContainerReader::use_known(compute::Instance& instance, bool inspected) {
+  // Nothing counted yet is counted as nothing just now.
+  if (is_measurable(instance.status)) instance.measured = now();
   const std::lock_guard lock(mutex_);
   const auto known = known_.find(instance.engine_id);
   if (known == known_.end()) return;
   if (!inspected && known->second.facts) use_facts(*known->second.facts, instance);
-  if (!is_measurable(instance.status)) return;
+  if (!is_measurable(instance.status) || known->second.measured == Instant{}) return;
   instance.counters = known->second.counters;
   instance.measured = known->second.measured;
 }

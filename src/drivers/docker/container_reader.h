@@ -15,16 +15,17 @@
 
 namespace berth::drivers::docker {
 
-/// Reads containers: one call for the list, then of each running one its counters, all in parallel. What seldom
-/// changes (limits, when it was made) is asked for once and kept until something happens to the container, at most a
-/// minute. A container that does not answer comes back with the counters that it had, and is left alone for a while.
-/// Thread-safe.
+/// Reads containers: one call for the list, then of each running one its counters, all in parallel, for Docker takes
+/// them once a second and lets everybody wait who asks. What seldom changes (limits, when it was made) is asked for
+/// once and kept until something happens to the container, at most a minute. A container that does not answer comes
+/// back with the counters that it had, and is left alone for a while. Thread-safe.
 class ContainerReader {
  public:
   explicit ContainerReader(Api& api);
   ~ContainerReader();
 
   Result<std::vector<compute::Instance>> list(Deadline deadline);
+  /// With the counters as they were last read; newer ones are asked for in the background.
   Result<compute::Instance> get(const std::string& name, Deadline deadline);
 
   /// Something happened to that container (its id): what is kept of it may be wrong.
@@ -40,6 +41,7 @@ class ContainerReader {
     std::uint64_t changes = 0;  ///< times that it was forgotten: what was asked before that is out of date
     compute::InstanceCounters counters;
     Instant measured{};
+    bool measuring = false;  ///< in the background
     Instant silent_until{};  ///< did not answer: is not asked again before
   };
 
@@ -49,6 +51,7 @@ class ContainerReader {
   void measure(compute::Instance& instance, Deadline deadline);
   /// Adds what is known already; not the facts where they were just inspected.
   void use_known(compute::Instance& instance, bool inspected);
+  void measure_later(const compute::Instance& instance);
   std::uint64_t changes_of(const std::string& id);
   void remember(const compute::Instance& facts, std::uint64_t changes);
 
