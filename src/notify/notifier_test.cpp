@@ -8,6 +8,7 @@
 #include "eventually.h"
 #include "json/document.h"
 #include "notify/notifier_fixture.h"
+#include "operations/flaky_database.h"
 #include "scripted_server.h"
 
 namespace berth::notify {
@@ -197,6 +198,35 @@ TEST_P(NotifierOnBoth, TellsWebhooksAndSealsTheirSecrets) {
     return BERTH_TRY(transaction.query("SELECT secret FROM webhooks")).front().text("secret");
   }));
   EXPECT_EQ(rests.find("sixteen"), std::string::npos);
+}
+
+TEST_P(NotifierOnBoth, SaysSoWhenAnOutcomeCouldNotBeStored) {
+  operations::FlakyDatabase flaky(*database_);
+  std::mutex mutex;
+  std::vector<std::string> posted;
+  std::atomic<int> posts{0};
+  const ScriptedServer server([&](ScriptedServer::Peer& peer) {
+    const auto request = peer.read_request();
+    {
+      const std::lock_guard lock(mutex);
+      posted.push_back(request.substr(request.find("X-Berth-Delivery: "), 54));
+    }
+    if (posts.fetch_add(1) == 0) flaky.writes_fail = true;
+    peer.answer(200, "{}");
+  });
+  notifier_ = must(Notifier::create({}, {flaky, *audit_, sealing_, place_.metrics(), clock_}));
+  must(notifier_->add_webhook(hook(server), origin()));
+  must(notifier_->enqueue(notice("rental:1", {}, true)));
+  EXPECT_EQ(reason_of(notifier_->deliver_due()), "store.unavailable");
+  flaky.writes_fail = false;
+  EXPECT_EQ(deliver(), 0U) << "it is still claimed";
+  pass(2min);
+  EXPECT_EQ(deliver(), 1U);
+  EXPECT_EQ(only().state, DeliveryState::sent);
+  EXPECT_TRUE(only().perhaps_twice);
+  ASSERT_EQ(posted.size(), 2U);
+  EXPECT_EQ(posted[0], posted[1]) << "the receiver can tell";
+  notifier_.reset();
 }
 
 TEST_P(NotifierOnBoth, KeepsTellsAndForgetsWebhooks) {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "eventually.h"
+#include "operations/flaky_database.h"
 #include "telemetry/telemetry_fixture.h"
 
 namespace berth::telemetry {
@@ -329,6 +330,34 @@ TEST_P(AlertEngineTest, ForgetsOldHistoryButNothingThatIsOpen) {
   pass(401 * 24h);
   EXPECT_EQ(must(engine_->sweep()), 1);
   EXPECT_EQ(history().size(), 1U);
+}
+
+TEST_P(AlertEngineTest, RaisesOnceWhatTheStoreDidNotTakeAtFirst) {
+  operations::FlakyDatabase flaky(*database_);
+  const auto engine = must(AlertEngine::create({}, {flaky, *audit_, place_.metrics(), clock_, values_, &listener_}));
+  must(engine->add(rule(), origin()));
+  values_.set(AlertType::traffic, "web-1", 20000);
+  flaky.writes_fail = true;
+  engine->tick();
+  engine->tick();
+  EXPECT_TRUE(engine->open().empty());
+  EXPECT_EQ(reason_of(engine->add(rule(), origin())), "store.unavailable");
+  flaky.writes_fail = false;
+  engine->tick();
+  engine->tick();
+  EXPECT_EQ(listener_.said(), "+web-1 ");
+  flaky.writes_fail = true;
+  values_.set(AlertType::traffic, "web-1", 0);
+  engine->tick();
+  EXPECT_EQ(engine->open().size(), 1U);
+  flaky.writes_fail = false;
+  engine->tick();
+  EXPECT_EQ(listener_.said(), "-web-1 ");
+  flaky.reads_fail = true;
+  EXPECT_EQ(reason_of(engine->add(rule(AlertType::cpu, 50), origin())), "ok") << "what is committed is done";
+  flaky.reads_fail = false;
+  engine->tick();
+  EXPECT_EQ(engine->list().size(), 2U);
 }
 
 TEST_P(AlertEngineTest, BearsAStorm) {

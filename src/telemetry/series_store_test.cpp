@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "eventually.h"
+#include "operations/flaky_database.h"
 #include "telemetry/telemetry_fixture.h"
 
 namespace berth::telemetry {
@@ -191,6 +192,24 @@ TEST_P(SeriesStoreTest, HoldsNoMoreInMemoryThanItMay) {
   must(series_->flush());
   run(10s);
   EXPECT_GE(sum(query(10s, 10s)), 100) << "and goes on";
+}
+
+TEST_P(SeriesStoreTest, KeepsWhatTheStoreDidNotTake) {
+  operations::FlakyDatabase flaky(*database_);
+  SeriesStore series({}, flaky, place_.metrics(), clock_);
+  series.count(kIn, clock_.now() - 10s, clock_.now(), 100);
+  series.count(kIn, clock_.now() - 10s, clock_.now(), 100);
+  pass(1s);
+  flaky.writes_fail = true;
+  EXPECT_EQ(reason_of(series.flush()), "store.unavailable");
+  const auto told = must(series.query(kIn, clock_.now() - 60s, clock_.now(), 60s));
+  EXPECT_DOUBLE_EQ(sum(told), 200);
+  flaky.writes_fail = false;
+  must(series.flush());
+  const auto stored = query(60s, 60s);
+  EXPECT_DOUBLE_EQ(sum(stored), 200);
+  EXPECT_EQ(stored.points.front().samples + (stored.points.size() > 1 ? stored.points[1].samples : 0),
+            told.points.front().samples + (told.points.size() > 1 ? told.points[1].samples : 0));
 }
 
 TEST_P(SeriesStoreTest, WritesByItself) {

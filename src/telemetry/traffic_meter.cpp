@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kBatch = 500;
 constexpr std::int64_t kEverything = 0;
+constexpr std::chrono::seconds kAlike{20};
 constexpr const char* kIn = "traffic.in";
 constexpr const char* kOut = "traffic.out";
 
@@ -109,21 +110,48 @@ void TrafficMeter::run() {
 
 void TrafficMeter::measure() {
   const auto samples = parts_.source.sample();
+  std::vector<Growth> growths;
+  growths.reserve(samples.size());
   {
     const std::lock_guard lock(mutex_);
     const Timestamp now = parts_.clock.now();
     const Instant instant = parts_.clock.instant();
-    for (const TrafficSample& sample : samples) take(sample, now, instant);
+    for (const TrafficSample& sample : samples) {
+      if (const auto growth = take(sample, now, instant)) growths.push_back(*growth);
+    }
   }
+  tell(growths);
   const Traffic all = total();
   gauges_->in.set(all.in_rate);
   gauges_->out.set(all.out_rate);
 }
 
-void TrafficMeter::take(const TrafficSample& sample, Timestamp now, Instant instant) {
+/// Outside the lock, for which readers on I/O threads wait.
+void TrafficMeter::tell(const std::vector<Growth>& growths) {
+  const auto count = [this](const std::string& subject, const Growth& growth) {
+    parts_.series.count({kIn, subject}, growth.from, growth.until, static_cast<double>(growth.in));
+    parts_.series.count({kOut, subject}, growth.from, growth.until, static_cast<double>(growth.out));
+  };
+  // What came in about the same time is one amount of all together, so that its rate is the rate of all; what a server
+  // that was away brings belongs to a longer time.
+  std::map<std::int64_t, Growth> together;
+  for (const Growth& growth : growths) {
+    count(subject_of(growth.container), growth);
+    auto [found, fresh] = together.try_emplace((growth.until - growth.from) / kAlike, growth);
+    if (fresh) continue;
+    Growth& sum = found->second;
+    sum.from = std::min(sum.from, growth.from);
+    sum.until = std::max(sum.until, growth.until);
+    sum.in += growth.in;
+    sum.out += growth.out;
+  }
+  for (const auto& [time, sum] : together) count(subject_of(std::nullopt), sum);
+}
+
+std::optional<TrafficMeter::Growth> TrafficMeter::take(const TrafficSample& sample, Timestamp now, Instant instant) {
   const auto [found, first] = states_.try_emplace(sample.container);
   State& state = found->second;
-  if (state.measured && sample.measured <= *state.measured) return;
+  if (state.measured && sample.measured <= *state.measured) return std::nullopt;
   const auto age = std::max(instant - sample.measured, Instant::duration(0));
   const Timestamp at = now - std::chrono::duration_cast<std::chrono::microseconds>(age);
   const bool known_anew = sample.incarnation != 0 && state.incarnation != 0 && sample.incarnation != state.incarnation;
@@ -137,14 +165,11 @@ void TrafficMeter::take(const TrafficSample& sample, Timestamp now, Instant inst
   state.in_rate = 0;
   state.out_rate = 0;
   // When a container is first seen, nobody knows since when it has counted.
-  if (!first && passed.count() > 0) {
+  const bool timed = !first && passed.count() > 0;
+  if (timed) {
     const double seconds = std::chrono::duration<double>(passed).count();
     state.in_rate = static_cast<double>(in) / seconds;
     state.out_rate = static_cast<double>(out) / seconds;
-    for (const auto& subject : {subject_of(sample.container), subject_of(std::nullopt)}) {
-      if (in > 0) parts_.series.count({kIn, subject}, at - passed, at, static_cast<double>(in));
-      if (out > 0) parts_.series.count({kOut, subject}, at - passed, at, static_cast<double>(out));
-    }
   }
   state.incarnation = sample.incarnation;
   state.raw_in = sample.in_bytes;
@@ -159,6 +184,8 @@ void TrafficMeter::take(const TrafficSample& sample, Timestamp now, Instant inst
   state.unsaved_in += in;
   state.unsaved_out += out;
   total_.measured_at = std::max(total_.measured_at, at);
+  if (!timed || in + out == 0) return std::nullopt;
+  return Growth{sample.container, at - passed, at, in, out};
 }
 
 Result<void> TrafficMeter::flush() {

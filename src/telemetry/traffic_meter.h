@@ -9,6 +9,7 @@
 #include <shared_mutex>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -116,12 +117,21 @@ class TrafficMeter {
     std::uint64_t unsaved_out = 0;
     bool dirty = false;
   };
+  struct Growth {
+    std::int64_t container = 0;
+    Timestamp from;
+    Timestamp until;
+    std::uint64_t in = 0;
+    std::uint64_t out = 0;
+  };
   struct Gauges;
 
   TrafficMeter(Settings settings, const Parts& parts);
 
   Result<void> load();
-  void take(const TrafficSample& sample, Timestamp now, Instant instant);
+  /// Yields what came since the container's last sample.
+  std::optional<Growth> take(const TrafficSample& sample, Timestamp now, Instant instant);
+  void tell(const std::vector<Growth>& growths);
   bool fresh(const State& state, Instant instant) const;
   Result<void> save(const std::vector<std::pair<std::int64_t, State>>& states);
   void run();

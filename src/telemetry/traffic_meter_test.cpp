@@ -208,6 +208,24 @@ TEST_P(TrafficMeterTest, TellsItsHistoryWithoutGaps) {
   EXPECT_DOUBLE_EQ(in, 6000);
 }
 
+TEST_P(TrafficMeterTest, TellsTheHighestRateOfAllTogether) {
+  measure(1, 0, 0);
+  measure(2, 0, 0);
+  pass(10s);
+  counters_.set(1, 1000, 0);
+  measure(2, 3000, 0);
+  pass(1s);
+  const auto peak = [&](std::optional<std::int64_t> container) {
+    double highest = 0;
+    for (const auto& point : must(meter_->history(container, clock_.now() - 60s, clock_.now(), 60s)).points) {
+      highest = std::max(highest, point.in_peak);
+    }
+    return highest;
+  };
+  EXPECT_DOUBLE_EQ(peak(2), 300);
+  EXPECT_DOUBLE_EQ(peak(std::nullopt), 400);
+}
+
 TEST_P(TrafficMeterTest, SavesManyContainersInBatches) {
   for (std::int64_t id = 1; id <= 1200; ++id) counters_.set(id, 10, 20);
   meter_->measure();
