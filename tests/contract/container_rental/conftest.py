@@ -5,6 +5,7 @@ import secrets
 import pytest
 
 from berth_daemon import BerthDaemon, Caller, fake_engine
+from docker_servers import IMAGE, DockerServers
 
 PREFIX = "/container-rental"
 
@@ -12,8 +13,11 @@ PREFIX = "/container-rental"
 class Rental(Caller):
     """A caller of the contract, with what most tests do with containers."""
 
+    image = "busybox"
+    fields = {}
+
     def create(self, name, **fields):
-        answer = self.post("/api/containers", {"container_name": name, "image": "busybox", **fields})
+        answer = self.post("/api/containers", {"container_name": name, "image": self.image, **self.fields, **fields})
         assert answer.status_code == 200, answer.text
         return answer.json()["container_id"]
 
@@ -61,9 +65,33 @@ def admin(daemon):
 
 
 @pytest.fixture(scope="session")
-def anyone(open_daemon):
-    """Somebody who has nothing but the document."""
-    return rental_of(open_daemon.anonymous())
+def dockers():
+    with DockerServers(2) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def docker_daemon(dockers):
+    """Two real Dockers, answering programs on this machine without credentials."""
+    settings = {"containers": {"tick": "1s"}, "identity": {"anonymous": "loopback"}}
+    with BerthDaemon(fake_engine(0), settings) as running:
+        running.start()
+        caller = rental_of(running.anonymous())
+        for number in (1, 2):
+            answer = caller.post("/api/servers", {"name": f"docker-{number}", "url": dockers.url(number)})
+            assert answer.status_code == 200, answer.text
+        yield running
+
+
+@pytest.fixture(scope="session", params=["fake", "docker"])
+def anyone(request):
+    """Somebody who has nothing but the document, on every engine in turn."""
+    if request.param == "fake":
+        return rental_of(request.getfixturevalue("open_daemon").anonymous())
+    rental = rental_of(request.getfixturevalue("docker_daemon").anonymous())
+    # The engines of the tests have no bridge.
+    rental.image, rental.fields = IMAGE, {"networks": ["none"]}
+    return rental
 
 
 @pytest.fixture

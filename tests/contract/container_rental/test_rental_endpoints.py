@@ -51,7 +51,7 @@ def test_containers(anyone, container):
 
 
 def test_create_a_container(anyone, new_name):
-    answer = anyone.post("/api/containers", {"container_name": new_name("c"), "image": "busybox"})
+    answer = anyone.post("/api/containers", {"container_name": new_name("c"), "image": anyone.image, **anyone.fields})
     assert answer.status_code == 200
     body = answer.json()
     assert body["message"] == "Container created successfully"
@@ -74,7 +74,7 @@ def test_stop_a_container(anyone, container):
 
 def test_update_a_container(anyone, container, new_name):
     name = new_name("renamed")
-    answer = anyone.request("PUT", f"/api/containers/{container}", json={"container_name": name, "image": "busybox"})
+    answer = anyone.request("PUT", f"/api/containers/{container}", json={"container_name": name, "image": anyone.image})
     assert answer.status_code == 200, answer.text
     assert answer.json() == {"message": "Container updated successfully"}
     assert anyone.status_of(name) == "running"
