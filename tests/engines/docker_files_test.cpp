@@ -227,7 +227,7 @@ TEST_F(DockerFilesTest, GoesOnAfterAPullThatWasCutOff) {
 
 TEST_F(DockerFilesTest, GivesUpAPullThatNobodyWantsOrThatTakesTooLong) {
   const std::string layer = folder_ / "layer.tar";
-  folder_.write("noise", random_bytes(2'000'000));
+  folder_.write("noise", random_bytes(8'000'000));
   ASSERT_EQ(std::system(("tar -C " + folder_.path().string() + " -cf " + layer + " noise").c_str()), 0);
   TinyRegistry registry(layer);
   registry.dawdle(true);
