@@ -10,7 +10,6 @@ using telemetry::Measurement;
 using telemetry::SubjectKind;
 
 constexpr std::chrono::minutes kRentalsAreFresh{1};
-constexpr std::int64_t kRentalPage = 1000;
 
 /// A number that changes when the container was made anew.
 std::uint64_t incarnation_of(const fleet::Container& container) {
@@ -85,22 +84,15 @@ std::optional<FleetMeasurements::Measurements> FleetMeasurements::of_rentals() c
   const std::lock_guard lock(rentals_mutex_);
   const Instant instant = std::chrono::steady_clock::now();
   if (rentals_ && instant - rentals_read_ < kRentalsAreFresh) return rentals_;
-  std::map<std::string, double> days;
+  const auto ends = parts_.rentals.ends();
+  if (!ends) return rentals_;  // what was known; the store answers later
   const Timestamp now = parts_.clock.now();
-  rental::RentalFilter filter;
-  filter.limit = kRentalPage;
-  for (;;) {
-    const auto page = parts_.rentals.list(filter);
-    if (!page) return rentals_;  // what was known; the store answers later
-    for (const auto& rental : page->rentals) {
-      if (rental.state == rental::State::removed || rental.state == rental::State::archived) continue;
-      days[rental.container_name] = std::chrono::duration<double>(rental.expires_at - now).count() / 86'400;
-    }
-    filter.offset += kRentalPage;
-    if (page->rentals.empty() || filter.offset >= page->total) break;
-  }
   Measurements measured;
-  for (const auto& [name, left] : days) measured.push_back({SubjectKind::container, name, left});
+  measured.reserve(ends->size());
+  for (const auto& end : *ends) {
+    const double days = std::chrono::duration<double>(end.expires_at - now).count() / 86'400;
+    measured.push_back({SubjectKind::container, end.container_name, days});
+  }
   rentals_ = std::move(measured);
   rentals_read_ = instant;
   return rentals_;
