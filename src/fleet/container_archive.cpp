@@ -58,11 +58,41 @@ Result<void> Containers::archive(const Caller& caller, const std::string& name) 
   return carry_out(caller.origin, std::move(change));
 }
 
+Result<archive_folder::Manifest> Containers::save_archive(const Target& target, const std::string& archive_name,
+                                                          operations::Context& context, int from, int to) {
+  const ContainerRow& row = *target.row;
+  compute::ArchiveAbility& archives = *target.unit->engine->archives();
+  const Deadline deadline = context.deadline();
+  const auto at = [from, to](int percent) { return from + (to - from) * percent / 100; };
+  archive_folder::Manifest manifest{
+      .container = row.id, .name = row.name, .desired = row.desired, .volumes = {}, .made_at = parts_.clock.now()};
+  std::vector<compute::Mount> mounts = row.desired.settings.mounts;
+  if (compute::ContainerAbility* ability = target.unit->engine->containers()) {
+    // Also volumes that its image asked for.
+    mounts = BERTH_TRY(ability->inspect(row.engine_name, deadline)).settings.mounts;
+    manifest.desired.settings.mounts = mounts;
+  }
+  const auto folder = BERTH_TRY(archive_folder::begin(settings_.archives, archive_name));
+  context.progress(at(0), "root");
+  BERTH_CHECK(archives.save_root(row.engine_name, (folder / archive_folder::kRoot).string(),
+                                 progress_of(context, at(0), at(60)), deadline));
+  for (const auto& mount : mounts) {
+    if (mount.is_host_path()) continue;  // the server's own, which no archive holds
+    const std::string file = archive_folder::volume_file(manifest.volumes.size());
+    context.progress(at(60), "volume " + mount.source);
+    BERTH_CHECK(archives.save_path(row.engine_name, mount.target, (folder / file).string(),
+                                   progress_of(context, at(60), at(90)), deadline));
+    manifest.volumes.push_back({mount.source, mount.target, file});
+  }
+  context.progress(at(90), "checksums");
+  BERTH_CHECK(archive_folder::complete(settings_.archives, archive_name, manifest));
+  return manifest;
+}
+
 Result<std::string> Containers::put_away(const Target& begun, operations::Context& context) {
   const UnitPointer& unit = begun.unit;
   const ContainerId id = begun.row->id;
   const std::string& engine_name = begun.row->engine_name;
-  compute::ArchiveAbility& archives = *unit->engine->archives();
   const Deadline deadline = context.deadline();
   auto read = unit->inventory->reread(engine_name, deadline.sooner(settings_.quick_limit));
   const bool was_running = is_up(BERTH_TRY(std::move(read))->status);
@@ -87,28 +117,7 @@ Result<std::string> Containers::put_away(const Target& begun, operations::Contex
     BERTH_CHECK(unit->engine->stop(engine_name, settings_.stop_grace, progress_of(context, 0, 5), deadline));
     unit->inventory->refresh(engine_name, Deadline::after(kReadBack));
   }
-  archive_folder::Manifest manifest{
-      .container = id, .name = row->name, .desired = row->desired, .volumes = {}, .made_at = parts_.clock.now()};
-  std::vector<compute::Mount> mounts = row->desired.settings.mounts;
-  if (compute::ContainerAbility* ability = unit->engine->containers()) {
-    // Also volumes that its image asked for.
-    mounts = BERTH_TRY(ability->inspect(engine_name, deadline)).settings.mounts;
-    manifest.desired.settings.mounts = mounts;
-  }
-  const auto folder = BERTH_TRY(archive_folder::begin(settings_.archives, archive_name));
-  context.progress(5, "root");
-  BERTH_CHECK(archives.save_root(engine_name, (folder / archive_folder::kRoot).string(), progress_of(context, 5, 50),
-                                 deadline));
-  for (const auto& mount : mounts) {
-    if (mount.is_host_path()) continue;  // the server's own, which no archive holds
-    const std::string file = archive_folder::volume_file(manifest.volumes.size());
-    context.progress(60, "volume " + mount.source);
-    BERTH_CHECK(archives.save_path(engine_name, mount.target, (folder / file).string(), progress_of(context, 60, 80),
-                                   deadline));
-    manifest.volumes.push_back({mount.source, mount.target, file});
-  }
-  context.progress(80, "checksums");
-  BERTH_CHECK(archive_folder::complete(settings_.archives, archive_name, manifest));
+  BERTH_CHECK(save_archive({row, unit}, archive_name, context, 5, 85));
   const auto decided = BERTH_TRY(catalog_.change(id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
     if (!now.pending) return container_busy(now.name);
     now.pending->decided = true;
@@ -181,7 +190,7 @@ Result<void> Containers::restore(const Caller& caller, const std::string& name) 
                  {fmt::format("容器 {} 没有可恢复的归档", name),
                   fmt::format("There is no archive of container {} to restore", name)});
   }
-  if (row->pending || is_active(row->id)) return container_busy(name);
+  if (row->pending) return container_busy(name);
   const UnitPointer unit = BERTH_TRY(place_archived(*row));
   give_back(unit->id, row->desired.limits);
   if (unit->engine->archives() == nullptr) return unsupported();
@@ -198,22 +207,59 @@ Result<void> Containers::restore(const Caller& caller, const std::string& name) 
   return carry_out(caller.origin, std::move(change));
 }
 
+Result<void> Containers::make_from_archive(const Target& target, const archive_folder::Manifest& manifest,
+                                           const std::string& archive_name,
+                                           const std::vector<archive_folder::ArchivedVolume>& volumes,
+                                           operations::Context& context, int from, int to) {
+  const ContainerRow& row = *target.row;
+  compute::InstanceEngine& engine = *target.unit->engine;
+  compute::ArchiveAbility& archives = *engine.archives();
+  const Deadline deadline = context.deadline();
+  const auto at = [from, to](int percent) { return from + (to - from) * percent / 100; };
+  const auto folder = settings_.archives / archive_name;
+  const std::string root = (folder / archive_folder::kRoot).string();
+  compute::NewInstance instance;
+  instance.name = row.engine_name;
+  instance.image = manifest.desired.image;
+  instance.container = manifest.desired.settings;
+  instance.limits = row.desired.limits;
+  instance.owner = BERTH_TRY(owner_uuid(row.owner));
+  instance.start = false;
+  const auto brought = bring_image(target.unit, instance.image, context, at(0), at(28));
+  if (!brought) {
+    // The image is nowhere to be had any more: what was archived becomes one.
+    if (brought.error().reason() != "image.pull_failed") return brought.error();
+    instance.image = image_of_archive(row.id);
+    BERTH_CHECK(archives.import_root(root, instance.image, progress_of(context, at(0), at(28)), deadline));
+  }
+  if (compute::VolumeAbility* ability = engine.volumes()) {
+    for (const auto& volume : volumes) BERTH_CHECK(ability->create_volume(volume.name, deadline));
+  }
+  BERTH_CHECK(engine.create(instance, progress_of(context, at(28), at(40)), deadline));
+  if (brought) {
+    context.progress(at(40), "root");
+    BERTH_CHECK(archives.load_path(row.engine_name, "/", root, progress_of(context, at(40), at(72)), deadline));
+  }
+  for (const auto& volume : volumes) {
+    context.progress(at(72), "volume " + volume.name);
+    BERTH_CHECK(archives.load_path(row.engine_name, parent_of(volume.target), (folder / volume.file).string(),
+                                   progress_of(context, at(72), at(100)), deadline));
+  }
+  return {};
+}
+
 Result<std::string> Containers::bring_back(const Target& begun, operations::Context& context) {
   const UnitPointer& unit = begun.unit;
   const ContainerId id = begun.row->id;
   const std::string& engine_name = begun.row->engine_name;
-  compute::InstanceEngine& engine = *unit->engine;
-  compute::ArchiveAbility& archives = *engine.archives();
   const Deadline deadline = context.deadline();
   context.progress(0, "checksums");
   const auto manifest = BERTH_TRY(archive_folder::verify(settings_.archives, begun.row->archive));
-  const auto folder = settings_.archives / begun.row->archive;
   if (BERTH_TRY(has(unit, engine_name, deadline))) return container_exists(begun.row->name);
   // A volume that is there belongs to others too, and holds newer data than the archive.
   std::vector<archive_folder::ArchivedVolume> volumes = manifest.volumes;
-  compute::VolumeAbility* volume_ability = engine.volumes();
-  if (volume_ability != nullptr) {
-    const auto there = BERTH_TRY(volume_ability->list_volumes(deadline));
+  if (compute::VolumeAbility* ability = unit->engine->volumes()) {
+    const auto there = BERTH_TRY(ability->list_volumes(deadline));
     std::erase_if(volumes, [&](const auto& volume) {
       return std::ranges::find(there, volume.name, &compute::Volume::name) != there.end();
     });
@@ -235,34 +281,7 @@ Result<std::string> Containers::bring_back(const Target& begun, operations::Cont
   context.undo().push([this, gate = gate_, target = Target{row, unit}] {
     if (const auto pass = gate->enter()) settle_now(target);
   });
-  compute::NewInstance instance;
-  instance.name = engine_name;
-  instance.image = manifest.desired.image;
-  instance.container = manifest.desired.settings;
-  instance.limits = row->desired.limits;
-  instance.owner = BERTH_TRY(owner_uuid(row->owner));
-  instance.start = false;
-  const std::string root = (folder / archive_folder::kRoot).string();
-  const auto brought = bring_image(unit, instance.image, context, 5, 30);
-  if (!brought) {
-    // The image is nowhere to be had any more: what was archived becomes one.
-    if (brought.error().reason() != "image.pull_failed") return brought.error();
-    instance.image = image_of_archive(id);
-    BERTH_CHECK(archives.import_root(root, instance.image, progress_of(context, 5, 30), deadline));
-  }
-  if (volume_ability != nullptr) {
-    for (const auto& volume : volumes) BERTH_CHECK(volume_ability->create_volume(volume.name, deadline));
-  }
-  BERTH_CHECK(engine.create(instance, progress_of(context, 30, 40), deadline));
-  if (brought) {
-    context.progress(40, "root");
-    BERTH_CHECK(archives.load_path(engine_name, "/", root, progress_of(context, 40, 70), deadline));
-  }
-  for (const auto& volume : volumes) {
-    context.progress(70, "volume " + volume.name);
-    BERTH_CHECK(archives.load_path(engine_name, parent_of(volume.target), (folder / volume.file).string(),
-                                   progress_of(context, 70, 95), deadline));
-  }
+  BERTH_CHECK(make_from_archive({row, unit}, manifest, begun.row->archive, volumes, context, 5, 95));
   const auto made = BERTH_TRY(unit->inventory->reread(engine_name, Deadline::after(kReadBack)));
   BERTH_CHECK(catalog_.change(id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
     if (now.server != unit->id) ++now.epoch;

@@ -259,10 +259,14 @@ ContainerBook::Differences ContainerBook::differences(ServerId server) const {
   const Side& side = at->second;
   std::set<std::string, std::less<>> being_restored;
   for (const auto& [id, entry] : entries_) {
-    if (!entry.row->pending || entry.row->pending->kind != Pending::Kind::restore) continue;
-    if (entry.row->pending->server != server) continue;
+    if (!entry.row->pending || entry.row->pending->server != server) continue;
+    const Pending::Kind kind = entry.row->pending->kind;
+    const bool comes =
+        kind == Pending::Kind::restore || kind == Pending::Kind::relocate || kind == Pending::Kind::recover;
+    if (!comes) continue;
     being_restored.insert(entry.row->engine_name);
-    found.unsettled.push_back(entry.row);
+    // One that is relocated is settled from where it is.
+    if (kind != Pending::Kind::relocate) found.unsettled.push_back(entry.row);
   }
   for (const auto& instance : side.snapshot->instances) {
     if (side.by_engine_name.contains(instance->name) || being_restored.contains(instance->name)) continue;

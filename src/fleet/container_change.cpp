@@ -201,7 +201,7 @@ Result<void> Containers::replace(const Target& target, operations::Context& cont
     BERTH_CHECK(engine.stop(row.engine_name, settings_.stop_grace, progress_of(context, 60, 70), deadline));
     context.progress(70, "starting");
     BERTH_CHECK(engine.start(fresh, progress_of(context, 70, 80), deadline));
-    BERTH_CHECK(prove(target, context));
+    BERTH_CHECK(prove(target.unit, fresh, row.name, context));
   }
   context.progress(95, "swapping");
   const auto decided = BERTH_TRY(catalog_.change(row.id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
@@ -215,11 +215,10 @@ Result<void> Containers::replace(const Target& target, operations::Context& cont
   return {};
 }
 
-Result<void> Containers::prove(const Target& target, operations::Context& context) {
+Result<void> Containers::prove(const UnitPointer& unit, const std::string& engine_name, const std::string& name,
+                               operations::Context& context) {
   const Deadline proven = Deadline::after(settings_.proving);
-  const std::string& name = target.row->name;
-  const std::string engine_name = fresh_name(target.row->id);
-  compute::InstanceEngine* engine = target.unit->engine.get();
+  compute::InstanceEngine* engine = unit->engine.get();
   compute::ContainerAbility* ability = engine->containers();
   context.progress(80, "proving");
   while (true) {
@@ -282,6 +281,9 @@ Result<bool> Containers::settle(const Target& target, Deadline deadline) {
       return settle_archive(target, deadline);
     case Pending::Kind::restore:
       return settle_restore(target, deadline);
+    case Pending::Kind::relocate:
+    case Pending::Kind::recover:
+      return settle_move(target, deadline);
   }
   return drop_pending(target);
 }

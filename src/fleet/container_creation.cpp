@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/encoding.h"
@@ -53,7 +54,8 @@ std::vector<PlacementCandidate> Containers::candidates() const {
     candidate.placement = view.server.placement;
     candidate.health = view.status.health;
     const auto unit = parts_.servers.unit(view.server.id);
-    candidate.connected = unit != nullptr && unit->inventory->snapshot()->health.connected;
+    candidate.connected =
+        unit != nullptr && unit->inventory->snapshot()->health.connected && !remains_.fenced(view.server.id);
     candidate.cpus = view.status.cpus;
     candidate.memory_bytes = view.status.memory_bytes;
     candidates.push_back(std::move(candidate));
@@ -70,7 +72,8 @@ std::vector<PlacementCandidate> Containers::candidates() const {
   return candidates;
 }
 
-Result<UnitPointer> Containers::place(const std::optional<std::string>& server, const compute::InstanceLimits& limits) {
+Result<UnitPointer> Containers::place(const std::optional<std::string>& server, const compute::InstanceLimits& limits,
+                                      const std::set<ServerId>& except) {
   const std::lock_guard placing(placing_mutex_);
   auto all = candidates();
   for (auto& candidate : all) {
@@ -95,6 +98,7 @@ Result<UnitPointer> Containers::place(const std::optional<std::string>& server, 
     if (!has_room(*at, limits)) return no_server();
     chosen = at->id;
   } else {
+    std::erase_if(all, [&](const PlacementCandidate& one) { return except.contains(one.id); });
     chosen = choose_server(all, limits);
   }
   if (!chosen) return no_server();

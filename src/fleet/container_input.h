@@ -17,8 +17,10 @@ struct ContainerInput {
   std::optional<std::optional<bool>> start{};
   /// Random where what is asked for is not written here, so that two such operations are never taken for equal.
   std::optional<std::optional<std::string>> token{};
+  /// The id of the server that it moves to.
+  std::optional<std::optional<std::int64_t>> to{};
 };
-BOOST_DESCRIBE_STRUCT(ContainerInput, (), (name, force, start, token))
+BOOST_DESCRIBE_STRUCT(ContainerInput, (), (name, force, start, token, to))
 
 /// What the audit log tells of a change beside its action and resource.
 struct ContainerDetails {
@@ -32,9 +34,12 @@ struct ContainerDetails {
   std::optional<std::optional<std::uint64_t>> memory_bytes{};
   std::optional<std::optional<std::uint64_t>> disk_bytes{};
   std::optional<std::optional<std::int64_t>> owner{};
+  /// Of a move: where it was before.
+  std::optional<std::optional<std::string>> from{};
 };
 BOOST_DESCRIBE_STRUCT(ContainerDetails, (),
-                      (name, server, image, new_name, force, settings_changed, cpus, memory_bytes, disk_bytes, owner))
+                      (name, server, image, new_name, force, settings_changed, cpus, memory_bytes, disk_bytes, owner,
+                       from))
 
 // Errors that several files of this folder give.
 Error container_busy(const std::string& name);

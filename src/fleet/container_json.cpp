@@ -11,12 +11,14 @@
 namespace berth::fleet {
 namespace {
 
-constexpr std::array<std::pair<Pending::Kind, std::string_view>, 5> kKinds{{
+constexpr std::array<std::pair<Pending::Kind, std::string_view>, 7> kKinds{{
     {Pending::Kind::replace, "replace"},
     {Pending::Kind::rename, "rename"},
     {Pending::Kind::limits, "limits"},
     {Pending::Kind::archive, "archive"},
     {Pending::Kind::restore, "restore"},
+    {Pending::Kind::relocate, "relocate"},
+    {Pending::Kind::recover, "recover"},
 }};
 
 stored::Settings settings_to_stored(const compute::ContainerSettings& settings) {
@@ -95,7 +97,8 @@ std::string to_json(const Pending& pending) {
                       .desired = std::nullopt,
                       .archive = pending.archive,
                       .server = pending.server.value(),
-                      .volumes = pending.volumes};
+                      .volumes = pending.volumes,
+                      .started = pending.started};
   for (const auto& [kind, word] : kKinds) {
     if (kind == pending.kind) out.kind = word;
   }
@@ -120,6 +123,7 @@ Result<Pending> pending_from_json(std::string_view text) {
   pending.archive = std::move(in.archive);
   pending.server = ServerId(in.server);
   if (in.volumes) pending.volumes = std::move(*in.volumes);
+  pending.started = in.started.value_or(false);
   return pending;
 }
 

@@ -62,7 +62,8 @@ struct Pending {
   std::string archive;
   std::int64_t server = 0;
   std::optional<std::vector<std::string>> volumes;
+  std::optional<bool> started;
 };
-BOOST_DESCRIBE_STRUCT(Pending, (), (kind, decided, was_running, name, desired, archive, server, volumes))
+BOOST_DESCRIBE_STRUCT(Pending, (), (kind, decided, was_running, name, desired, archive, server, volumes, started))
 
 }  // namespace berth::fleet::stored

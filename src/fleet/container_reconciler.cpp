@@ -42,7 +42,10 @@ Result<Verdict> Containers::reconcile(const operations::Operation& operation) {
                         {"服务器已被移除，结果未知", "The server was removed, so the outcome is unknown"}));
   }
   // Asked about again later: an error would hold up the operations of every other server too.
-  if (!unit->inventory->snapshot()->health.connected) return ask_again();
+  if (!unit->inventory->snapshot()->health.connected) {
+    // A fenced one may never answer again: what is left is for a failover to settle.
+    return remains_.fenced(unit->id) ? failed(change_interrupted()) : ask_again();
+  }
   auto verdict = [&]() -> Result<Verdict> {
     const Deadline deadline = Deadline::after(settings_.quick_limit);
     if (!operation.handle.empty() && BERTH_TRY(unit->engine->still_working(operation.handle, deadline))) {
@@ -60,6 +63,11 @@ Result<Verdict> Containers::reconcile(const operations::Operation& operation) {
     if (operation.kind == "container.archive") return done_if(row->presence == Presence::archived);
     if (operation.kind == "container.restore") return done_if(row->presence == Presence::present);
     if (operation.kind == "container.update") return failed(change_interrupted());
+    if (operation.kind == "container.relocate" || operation.kind == "container.recover") {
+      const auto input = json::from_json<ContainerInput>(operation.input);
+      const auto to = input && input->to ? input->to->value_or(0) : 0;
+      return done_if(row->server == ServerId(to));
+    }
     return judge_lifecycle(operation, target);
   }();
   if (!verdict && no_answer(verdict.error())) return ask_again();
@@ -128,8 +136,10 @@ Result<Verdict> Containers::judge_lifecycle(const operations::Operation& operati
 
 Result<Verdict> Containers::judge_pending(const operations::Operation& operation, const Target& target) {
   const std::string& kind = operation.kind;
-  const bool its_own = kind == "container.update" || kind == "container.archive" || kind == "container.restore";
+  const bool its_own = kind == "container.update" || kind == "container.archive" || kind == "container.restore" ||
+                       kind == "container.relocate" || kind == "container.recover";
   if (!its_own) return failed(change_interrupted());
+  if (!can_settle(*target.row)) return ask_again();
   return done_if(BERTH_TRY(settle(target, Deadline::after(settings_.lifecycle_limit))));
 }
 

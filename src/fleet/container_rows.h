@@ -24,7 +24,8 @@ Result<Desired> desired_from_json(std::string_view text);
 
 /// A change of several steps that is under way or was left half done: enough to end it, whatever became of it.
 struct Pending {
-  enum class Kind { replace, rename, limits, archive, restore };
+  /// `relocate`: to another server while its own answers. `recover`: to another while its own is fenced.
+  enum class Kind { replace, rename, limits, archive, restore, relocate, recover };
   Kind kind = Kind::replace;
   /// Past it the change is carried to its end, before it everything is put back as it was.
   bool decided = false;
@@ -32,8 +33,9 @@ struct Pending {
   std::string name;                  ///< of the container afterwards, in the catalog
   std::optional<Desired> desired;    ///< afterwards
   std::string archive;               ///< its folder
-  ServerId server;                   ///< for `restore`: where to
-  std::vector<std::string> volumes;  ///< for `restore`: which it makes
+  ServerId server;                   ///< for `restore`, `relocate` and `recover`: where to
+  std::vector<std::string> volumes;  ///< for these: which it makes there
+  bool started = false;              ///< for `relocate` and `recover`: it may run there from now on
   bool operator==(const Pending&) const = default;
 };
 

@@ -44,7 +44,8 @@ void Containers::follow(const UnitPointer& unit) {
         const auto watched = weak.lock();
         if (watched == nullptr) return;
         catalog_.book().take(watched->unit->id, now);
-        if (watched->structure.exchange(now->structure_revision) != now->structure_revision || watched->again) {
+        if (watched->structure.exchange(now->structure_revision) != now->structure_revision || watched->again ||
+            remains_.concerns(watched->unit->id)) {
           look_after(watched);
         }
       });
@@ -84,8 +85,9 @@ void Containers::look_after(const std::shared_ptr<Watch>& watch) {
 void Containers::keep_up(const std::shared_ptr<Watch>& watch) {
   watch->queued = false;
   const UnitPointer& unit = watch->unit;
-  const auto found = catalog_.book().differences(unit->id);
-  bool done = adopt(unit, found);
+  auto found = catalog_.book().differences(unit->id);
+  bool done = clear_remains(unit, found);
+  done = adopt(unit, found) && done;
   for (const auto& [row, instance] : found.changed) done = take_as_it_is(unit, row, instance) && done;
   for (const auto& row : found.unsettled) {
     done = false;  // looked at again until it is settled
@@ -221,6 +223,7 @@ bool Containers::take_as_it_is(const UnitPointer& unit, const RowPointer& row,
 
 void Containers::begin_settling(const UnitPointer& unit, const RowPointer& row) {
   if (is_active(row->id) || is_being_created(row->name)) return;
+  if (!can_settle(*row)) return;
   Change change;
   change.kind = "container.settle";
   change.id = row->id;

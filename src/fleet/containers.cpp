@@ -62,7 +62,10 @@ audit::Origin system_origin() {
 }
 
 Containers::Containers(Settings settings, const Parts& parts)
-    : settings_(std::move(settings)), parts_(parts), catalog_(parts.database, parts.clock) {}
+    : settings_(std::move(settings)),
+      parts_(parts),
+      catalog_(parts.database, parts.clock),
+      remains_(parts.database, parts.clock) {}
 
 Result<std::unique_ptr<Containers>> Containers::create(Settings settings, const Parts& parts) {
   std::error_code problem;
@@ -71,6 +74,7 @@ Result<std::unique_ptr<Containers>> Containers::create(Settings settings, const 
   std::filesystem::permissions(settings.archives, std::filesystem::perms::owner_all, problem);
   std::unique_ptr<Containers> containers(new Containers(std::move(settings), parts));
   BERTH_CHECK(containers->catalog_.load());
+  BERTH_CHECK(containers->remains_.load());
   Containers* self = containers.get();
   self->added_ = parts.servers.unit_added().subscribe([self](const UnitPointer& unit) { self->follow(unit); });
   self->removed_ = parts.servers.unit_removed().subscribe([self](const UnitPointer& unit) { self->unfollow(unit); });

@@ -16,14 +16,22 @@
 #include "fleet/container_catalog.h"
 #include "fleet/container_service.h"
 #include "fleet/placement.h"
+#include "fleet/relocation.h"
+#include "fleet/remains.h"
 #include "fleet/server_registry.h"
 #include "operations/gate.h"
 
 namespace berth::fleet {
 
-/// The one implementation of ContainerService: rows of the catalog beside what the servers' inventories show. Its
-/// operations are of the kinds "container.…", on the resource "container" with the container's id.
-class Containers final : public ContainerService {
+namespace archive_folder {
+struct ArchivedVolume;
+struct Manifest;
+}  // namespace archive_folder
+
+/// The one implementation of ContainerService and ContainerMover: rows of the catalog beside what the servers'
+/// inventories show. Its operations are of the kinds "container.…", on the resource "container" with the container's
+/// id.
+class Containers final : public ContainerService, public ContainerMover {
  public:
   struct Settings {
     std::filesystem::path archives;  ///< folder for archives; made if it is not there
@@ -79,6 +87,14 @@ class Containers final : public ContainerService {
   Result<compute::ExecOutcome> run(const Caller& caller, const std::string& name, const compute::ExecRequest& request,
                                    std::chrono::milliseconds time_limit) override;
 
+  FleetState fleet_state() const override;
+  Result<operations::TicketPointer> relocate(const Caller& caller, const std::string& name,
+                                             const std::optional<std::string>& server) override;
+  Result<operations::TicketPointer> recover(const audit::Origin& origin, ContainerId container, ServerId to,
+                                            const std::vector<ContainerId>& siblings) override;
+  std::optional<FenceMark> fenced(ServerId server) const override { return remains_.fenced(server); }
+  Result<void> mark_fenced(ServerId server, const std::string& how, const audit::Origin& origin) override;
+
   /// Everything that a list shows now; its pointer changes with every change, counters included.
   ContainerViewPointer view() const { return catalog_.book().view(); }
 
@@ -126,7 +142,8 @@ class Containers final : public ContainerService {
 
   // container_creation.cpp
   std::vector<PlacementCandidate> candidates() const;
-  Result<UnitPointer> place(const std::optional<std::string>& server, const compute::InstanceLimits& limits);
+  Result<UnitPointer> place(const std::optional<std::string>& server, const compute::InstanceLimits& limits,
+                            const std::set<ServerId>& except = {});
   void give_back(ServerId server, const compute::InstanceLimits& limits);
   Result<void> bring_image(const UnitPointer& unit, const std::string& image, operations::Context& context, int from,
                            int to);
@@ -143,7 +160,8 @@ class Containers final : public ContainerService {
   Result<void> apply_limits(const UnitPointer& unit, const std::string& engine_name,
                             const compute::InstanceLimits& from, const compute::InstanceLimits& to, Deadline deadline);
   Result<void> replace(const Target& target, operations::Context& context);
-  Result<void> prove(const Target& target, operations::Context& context);
+  Result<void> prove(const UnitPointer& unit, const std::string& engine_name, const std::string& name,
+                     operations::Context& context);
   Result<compute::ContainerSettings> settings_for_replacement(const Target& target, Deadline deadline);
   /// Ends a pending change, one way or the other, against what the engine really has; yields whether it took place.
   Result<bool> settle(const Target& target, Deadline deadline);
@@ -157,6 +175,14 @@ class Containers final : public ContainerService {
   void settle_now(const Target& target);
 
   // container_archive.cpp
+  /// Writes a container that stands still, complete, into the archive of that name.
+  Result<archive_folder::Manifest> save_archive(const Target& target, const std::string& archive_name,
+                                                operations::Context& context, int from, int to);
+  /// Makes a container, stopped, from an archive; `volumes` are those that are made and filled.
+  Result<void> make_from_archive(const Target& target, const archive_folder::Manifest& manifest,
+                                 const std::string& archive_name,
+                                 const std::vector<archive_folder::ArchivedVolume>& volumes,
+                                 operations::Context& context, int from, int to);
   Result<std::string> put_away(const Target& target, operations::Context& context);
   Result<std::string> bring_back(const Target& target, operations::Context& context);
   Result<UnitPointer> place_archived(const ContainerRow& row);
@@ -165,6 +191,50 @@ class Containers final : public ContainerService {
   Result<bool> leave_server(const Target& target, Deadline deadline);
   /// Removes volumes that no other container of the server mentions; one that is in use stays.
   Result<void> remove_volumes(const Target& target, const std::vector<std::string>& volumes, Deadline deadline);
+
+  // container_relocation.cpp
+  Result<void> check_movable(const ContainerRow& row) const;
+  Result<std::string> move_away(const Target& source, const UnitPointer& to, operations::Context& context);
+  Result<void> prepare_move(const Target& source, const UnitPointer& to, bool was_running,
+                            const std::string& archive_name, Deadline deadline);
+  Result<void> start_moved(const Target& source, const UnitPointer& to, operations::Context& context);
+  /// Writes down that it may run on the other server from now on.
+  Result<void> note_started(ContainerId id);
+  /// The last step of a move: makes the other server its own.
+  Result<void> settle_down(const ContainerRow& row, const UnitPointer& to, Remains remains,
+                           operations::Context& context);
+  /// Puts an undecided move back.
+  Result<bool> settle_move(const Target& target, Deadline deadline);
+  bool can_settle(const ContainerRow& row) const;
+  static bool answers(const UnitPointer& unit);
+  static Result<void> bring_networks(const UnitPointer& unit, const std::vector<std::string>& networks,
+                                     Deadline deadline);
+  /// Keeps room on a server free until the last copy goes.
+  std::shared_ptr<void> hold_room(ServerId server, const compute::InstanceLimits& limits);
+  Result<void> forget_move(const ContainerRow& row, bool leave_remains);
+
+  // container_recovery.cpp
+  Result<std::string> bring_elsewhere(ContainerId id, const UnitPointer& to, const std::vector<ContainerId>& siblings,
+                                      operations::Context& context);
+  /// The volumes of a container on the server that it comes to.
+  struct VolumePlan {
+    std::vector<archive_folder::ArchivedVolume> filled;
+    std::vector<std::string> made;  ///< filled or not
+    std::vector<std::string> lost;
+  };
+  Result<VolumePlan> plan_volumes(const ContainerRow& row, const UnitPointer& to,
+                                  const archive_folder::Manifest* manifest, const std::vector<ContainerId>& siblings,
+                                  Deadline deadline);
+  Result<void> make_from_image(const Target& target, operations::Context& context, int from, int to);
+  /// Ends a change that its server will never end; yields whether the container is still to be recovered.
+  Result<bool> end_pending_for_recovery(const RowPointer& row, Deadline deadline);
+
+  // container_remains.cpp
+  /// Stops what lives elsewhere now, before anything else is done about a server that answers; false if something is
+  /// left to be done.
+  bool clear_remains(const UnitPointer& unit, ContainerBook::Differences& found);
+  Result<void> bury(const UnitPointer& unit, const Remains& remains, Deadline deadline);
+  Result<void> forget_remains(const Remains& remains);
 
   // container_upkeep.cpp
   void follow(const UnitPointer& unit);
@@ -190,6 +260,7 @@ class Containers final : public ContainerService {
   const Settings settings_;
   const Parts parts_;
   ContainerCatalog catalog_;
+  RemainsBook remains_;
 
   /// What containers that are about to be made will take, until the book shows them.
   struct Reserved {

@@ -1,4 +1,5 @@
--- The servers that run containers, and what each container is to be like.
+-- The servers that run containers, and what each container is to be like. `fenced_at` is set from when it was made
+-- certain that nothing runs on a server that does not answer, until it answers and nothing of others runs there.
 
 CREATE TABLE servers (
   id {{id}},
@@ -12,6 +13,8 @@ CREATE TABLE servers (
   placement {{text}} NOT NULL,
   fence {{text}} NOT NULL,
   fence_command {{text}} NOT NULL DEFAULT '',
+  fenced_at {{bigint}},
+  fenced_by {{text}} NOT NULL DEFAULT '',
   created_at {{bigint}} NOT NULL,
   updated_at {{bigint}} NOT NULL
 ) {{strict}};
@@ -43,3 +46,18 @@ CREATE TABLE container_names (
   container_id {{bigint}} NOT NULL REFERENCES containers (id) ON DELETE CASCADE
 ) {{strict}};
 CREATE INDEX container_names_by_container ON container_names (container_id);
+
+-- What lies on a server of containers that live elsewhere now. It is stopped as soon as the server answers, and never
+-- adopted; if it is disposable, because all of it was moved, it goes, with these volumes (JSON). No reference to the
+-- container: that may be deleted before the server answers.
+CREATE TABLE container_remains (
+  id {{id}},
+  server_id {{bigint}} NOT NULL REFERENCES servers (id) ON DELETE CASCADE,
+  container_id {{bigint}} NOT NULL,
+  engine_name {{text}} NOT NULL,
+  engine_id {{text}} NOT NULL DEFAULT '',
+  volumes {{text}} NOT NULL DEFAULT '[]',
+  disposable {{bigint}} NOT NULL,
+  created_at {{bigint}} NOT NULL
+) {{strict}};
+CREATE INDEX container_remains_by_server ON container_remains (server_id);

@@ -1,0 +1,123 @@
+// What becomes of containers on a server that live elsewhere now.
+#include <utility>
+
+#include "base/log.h"
+#include "fleet/container_input.h"
+#include "fleet/containers.h"
+#include "json/write.h"
+
+namespace berth::fleet {
+namespace {
+
+constexpr std::chrono::milliseconds kReadBack{3000};
+
+bool is_up(compute::Status status) {
+  return status != compute::Status::stopped && status != compute::Status::error;
+}
+
+}  // namespace
+
+Result<void> Containers::mark_fenced(ServerId server, const std::string& how, const audit::Origin& origin) {
+  const auto view = BERTH_TRY(parts_.servers.find(server));
+  BERTH_CHECK(parts_.database.write([&](store::Transaction& transaction) -> Result<void> {
+    BERTH_CHECK(remains_.mark(transaction, server, how));
+    return parts_.operations.audit_log().append(
+        transaction, origin,
+        {"server.fenced", "server", view.server.name, audit::Outcome::success,
+         json::to_json(std::map<std::string, std::string>{{"name", view.server.name}, {"how", how}})});
+  }));
+  return remains_.load();
+}
+
+Result<void> Containers::forget_remains(const Remains& remains) {
+  BERTH_CHECK(parts_.database.write(
+      [&](store::Transaction& transaction) { return RemainsBook::remove(transaction, remains.id); }));
+  return remains_.load();
+}
+
+Result<void> Containers::bury(const UnitPointer& unit, const Remains& remains, Deadline deadline) {
+  const auto row = catalog_.book().row(remains.container);
+  auto read = unit->engine->get(remains.engine_name, deadline.sooner(settings_.quick_limit));
+  if (!read && read.error().code() != ErrorCode::not_found) return take_error(read);
+  // Only what is certainly ours: somebody may have made another one under that name meanwhile.
+  const bool ours = !remains.engine_id.empty() ? read && read->engine_id == remains.engine_id
+                                               : row != nullptr && BERTH_TRY(is_ours(unit, *row, deadline));
+  if (ours) BERTH_CHECK(take_off(unit, remains.engine_name, deadline));
+  if (ours || !read) {
+    auto nobody = std::make_shared<ContainerRow>();
+    nobody->id = remains.container;
+    BERTH_CHECK(remove_volumes({nobody, unit}, remains.volumes, deadline));
+  }
+  return forget_remains(remains);
+}
+
+bool Containers::clear_remains(const UnitPointer& unit, ContainerBook::Differences& found) {
+  // A row that has just left this server left its remains behind in the same transaction.
+  if (!found.unknown.empty()) {
+    if (const auto loaded = remains_.load(); !loaded) {
+      log::warning("fleet", "reading what lives elsewhere: {}", loaded.error().describe());
+      found.unknown.clear();
+      return false;
+    }
+  }
+  if (!remains_.concerns(unit->id)) return true;
+  const auto snapshot = unit->inventory->snapshot();
+  const Deadline deadline = Deadline::after(settings_.lifecycle_limit);
+  bool done = true;
+  const auto silence = [&](const std::string& engine_name) {
+    log::warning("fleet", "stopping {} on {}: it lives elsewhere now", engine_name, unit->name);
+    const auto stopped = unit->engine->stop(engine_name, std::chrono::seconds(0), compute::EngineProgress{}, deadline);
+    if (!stopped && stopped.error().code() != ErrorCode::not_found) {
+      log::error("fleet", "{} on {} still runs: {}", engine_name, unit->name, stopped.error().describe());
+      done = false;
+    }
+    unit->inventory->refresh(engine_name, Deadline::after(kReadBack));
+  };
+  std::set<std::int64_t> there;
+  std::erase_if(found.unknown, [&](const compute::InstancePointer& instance) {
+    const auto remains = remains_.match(unit->id, *instance);
+    if (!remains) return false;
+    there.insert(remains->id);
+    if (is_up(instance->status)) silence(instance->name);
+    return true;
+  });
+  for (const auto& row : found.unsettled) {
+    if (!row->pending || row->pending->kind != Pending::Kind::recover || row->server != unit->id) continue;
+    done = false;  // the server stays fenced until that has ended
+    const auto instance = snapshot->find(row->engine_name);
+    if (row->pending->started && instance != nullptr && is_up(instance->status)) silence(row->engine_name);
+  }
+  for (const auto& remains : remains_.on(unit->id)) {
+    Result<void> ended;
+    if (remains.disposable) {
+      ended = bury(unit, remains, deadline);
+    } else if (!there.contains(remains.id)) {
+      auto read = unit->engine->get(remains.engine_name, deadline.sooner(settings_.quick_limit));
+      const bool gone = !read && read.error().code() == ErrorCode::not_found;
+      const bool another = read && !remains.engine_id.empty() && read->engine_id != remains.engine_id;
+      if (gone || another) {
+        ended = forget_remains(remains);
+      } else if (!read) {
+        ended = take_error(read);
+      } else {
+        done = false;  // to be looked at again: the snapshot did not show it yet
+      }
+    }
+    if (!ended) {
+      log::warning("fleet", "{} on {}: {}", remains.engine_name, unit->name, ended.error().describe());
+      done = false;
+    }
+  }
+  if (!done || !remains_.fenced(unit->id)) return done;
+  const auto freed = parts_.database.write([&](store::Transaction& transaction) -> Result<void> {
+    BERTH_CHECK(RemainsBook::unmark(transaction, unit->id));
+    return parts_.operations.audit_log().append(
+        transaction, system_origin(),
+        {"server.unfenced", "server", unit->name, audit::Outcome::success,
+         json::to_json(std::map<std::string, std::string>{{"name", unit->name}})});
+  });
+  const bool loaded = freed && remains_.load();
+  return loaded;
+}
+
+}  // namespace berth::fleet
