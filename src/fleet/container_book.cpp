@@ -257,23 +257,38 @@ ContainerBook::Differences ContainerBook::differences(ServerId server) const {
   const auto at = sides_.find(server);
   if (at == sides_.end() || at->second.snapshot == nullptr || !at->second.snapshot->health.connected) return found;
   const Side& side = at->second;
-  std::set<std::string, std::less<>> being_restored;
+  // What a change that is under way calls a container, or will.
+  std::set<std::string, std::less<>> spoken_for;
   for (const auto& [id, entry] : entries_) {
-    if (!entry.row->pending || entry.row->pending->server != server) continue;
-    const Pending::Kind kind = entry.row->pending->kind;
+    const ContainerRow& row = *entry.row;
+    if (!row.pending) continue;
+    const Pending::Kind kind = row.pending->kind;
     const bool comes =
         kind == Pending::Kind::restore || kind == Pending::Kind::relocate || kind == Pending::Kind::recover;
-    if (!comes) continue;
-    being_restored.insert(entry.row->engine_name);
-    // One that is relocated is settled from where it is.
-    if (kind != Pending::Kind::relocate) found.unsettled.push_back(entry.row);
+    if (comes && row.pending->server == server) {
+      spoken_for.insert(row.engine_name);
+      // One that is relocated is settled from where it is.
+      if (kind != Pending::Kind::relocate) found.unsettled.push_back(entry.row);
+    } else if (row.server == server) {
+      spoken_for.insert(engine_name_after(row));
+    }
+  }
+  std::set<std::string, std::less<>> shown;
+  for (const auto& [engine_name, id] : side.by_engine_name) {
+    const Entry& entry = entries_.at(id);
+    if (entry.instance != nullptr && !entry.row->engine_id.empty()) shown.insert(entry.row->engine_id);
   }
   for (const auto& instance : side.snapshot->instances) {
-    if (side.by_engine_name.contains(instance->name) || being_restored.contains(instance->name)) continue;
+    if (side.by_engine_name.contains(instance->name) || spoken_for.contains(instance->name)) continue;
     // What a change of ours made beside a container is none of its own while that container is here.
     if (const auto helped = owner_of_helper(instance->name)) {
       const auto row = entries_.find(*helped);
       if (row != entries_.end() && row->second.row->server == server) continue;
+    }
+    // The snapshot has read the new name of a renamed one, and not yet that the old one is gone.
+    if (shown.contains(instance->engine_id)) {
+      found.doubtful = true;
+      continue;
     }
     found.unknown.push_back(instance);
   }
@@ -286,7 +301,7 @@ ContainerBook::Differences ContainerBook::differences(ServerId server) const {
     }
     const auto instance = side.snapshot->find(engine_name);
     if (instance == nullptr) {
-      if (row.presence == Presence::present) found.lost.push_back(entry.row);
+      found.lost.push_back(entry.row);
     } else if (row.presence == Presence::missing ||
                (!instance->engine_id.empty() && instance->engine_id != row.engine_id)) {
       found.changed.emplace_back(entry.row, instance);

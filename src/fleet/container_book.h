@@ -54,11 +54,11 @@ class ContainerBook {
 
   /// Where a server's snapshot and the rows do not fit.
   struct Differences {
-    std::vector<compute::InstancePointer> unknown;                         ///< no row has them
-    std::vector<RowPointer> lost;                                          ///< present rows that it does not show
+    std::vector<compute::InstancePointer> unknown;  ///< no row has them
+    std::vector<RowPointer> lost;                   ///< present or missing rows that it does not show
     std::vector<std::pair<RowPointer, compute::InstancePointer>> changed;  ///< made anew, or found again
     std::vector<RowPointer> unsettled;                                     ///< creating, or with a pending change
-    bool any() const { return !unknown.empty() || !lost.empty() || !changed.empty() || !unsettled.empty(); }
+    bool doubtful = false;  ///< one is shown under two names: in the middle of a rename
   };
   /// Nothing while the server does not answer.
   Differences differences(ServerId server) const;

@@ -144,7 +144,7 @@ Result<bool> Containers::resume(const Caller& caller, const std::string& name) {
 }
 
 Result<void> Containers::remove_row(const ContainerRow& row, const Caller& caller) {
-  if (is_active(row.id)) return container_busy(row.name);
+  if (is_active(row.id) || row.pending) return container_busy(row.name);
   BERTH_CHECK(catalog_.remove(row.id, [&](store::Transaction& transaction) {
     return parts_.operations.audit_log().append(
         transaction, caller.origin,

@@ -28,6 +28,7 @@ bool is_up(compute::Status status) {
 /// How one server's inventory is followed.
 struct Containers::Watch {
   UnitPointer unit;
+  std::mutex working;  ///< one look at a time
   std::atomic<bool> queued{false};
   std::atomic<bool> again{true};  ///< the last look left something to be done
   std::atomic<std::uint64_t> structure{0};
@@ -83,6 +84,7 @@ void Containers::look_after(const std::shared_ptr<Watch>& watch) {
 }
 
 void Containers::keep_up(const std::shared_ptr<Watch>& watch) {
+  const std::lock_guard working(watch->working);
   watch->queued = false;
   const UnitPointer& unit = watch->unit;
   auto found = catalog_.book().differences(unit->id);
@@ -93,7 +95,7 @@ void Containers::keep_up(const std::shared_ptr<Watch>& watch) {
     done = false;  // looked at again until it is settled
     begin_settling(unit, row);
   }
-  watch->again = !done;
+  watch->again = !done || found.doubtful;
 }
 
 bool Containers::adopt(const UnitPointer& unit, const ContainerBook::Differences& found) {
@@ -153,7 +155,7 @@ bool Containers::adopt(const UnitPointer& unit, const ContainerBook::Differences
   }
   if (!fresh.empty()) flush();
   for (const auto& row : found.lost) {
-    if (!renamed.contains(row->id)) done = mark_missing(unit, row) && done;
+    if (row->presence == Presence::present && !renamed.contains(row->id)) done = mark_missing(unit, row) && done;
   }
   return done;
 }
@@ -163,7 +165,10 @@ bool Containers::rename_outside(const UnitPointer& unit, const RowPointer& row,
   if (is_active(row->id)) return false;
   const auto renamed =
       catalog_.change(row->id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
-        if (now.presence != Presence::present || now.pending || now.engine_name != row->engine_name) return {};
+        if (now.presence == Presence::archived || now.pending || now.engine_name != row->engine_name) {
+          return container_busy(now.name);  // somebody was quicker: looked at again
+        }
+        now.presence = Presence::present;
         now.engine_name = instance->name;
         std::string name = instance->name;
         if (auto taken = container_rows::take_name(transaction, now.id, name); !taken) {
@@ -187,7 +192,7 @@ bool Containers::mark_missing(const UnitPointer& unit, const RowPointer& row) {
   const auto marked = catalog_.change(row->id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
     if (now.presence != Presence::present || now.pending || now.engine_name != row->engine_name ||
         now.server != row->server) {
-      return {};
+      return container_busy(now.name);
     }
     now.presence = Presence::missing;
     return parts_.operations.audit_log().append(transaction, system_origin(),
@@ -208,7 +213,9 @@ bool Containers::take_as_it_is(const UnitPointer& unit, const RowPointer& row,
     desired = {detail->image, std::move(detail->settings), instance->limits, is_up(instance->status)};
   }
   const auto taken = catalog_.change(row->id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
-    if (now.pending || now.engine_name != row->engine_name || now.presence == Presence::archived) return {};
+    if (now.pending || now.engine_name != row->engine_name || now.presence == Presence::archived) {
+      return container_busy(now.name);
+    }
     now.presence = Presence::present;
     now.engine_id = instance->engine_id;
     now.desired = desired;
@@ -223,7 +230,10 @@ bool Containers::take_as_it_is(const UnitPointer& unit, const RowPointer& row,
 
 void Containers::begin_settling(const UnitPointer& unit, const RowPointer& row) {
   if (is_active(row->id) || is_being_created(row->name)) return;
-  if (!can_settle(*row)) return;
+  // It may have been settled since it was looked for, and an operation would stand in the way of others.
+  const RowPointer known = catalog_.book().row(row->id);
+  if (known == nullptr || (known->presence != Presence::creating && !known->pending)) return;
+  if (!can_settle(*known)) return;
   Change change;
   change.kind = "container.settle";
   change.id = row->id;

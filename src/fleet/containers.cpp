@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -19,10 +20,30 @@ constexpr std::chrono::milliseconds kConfirm{2000};
 constexpr std::chrono::milliseconds kKnock{1000};
 /// How much longer than the operation its caller waits, for its outcome to be recorded.
 constexpr std::chrono::milliseconds kPatience{2000};
+/// How long a change waits for the settling of an earlier one, and between looks.
+constexpr std::chrono::milliseconds kSettling{10'000};
+constexpr std::chrono::milliseconds kGlance{10};
+constexpr std::string_view kSettle = "container.settle";
 
 Error unsupported() {
   return Error(ErrorCode::unsupported, "engine.unsupported", {"该引擎不支持此功能", "This engine cannot do that"});
 }
+
+/// What comes from an engine keeps the engine, also when its server is removed meanwhile.
+class HeldFollowing final : public compute::LogFollowing {
+ public:
+  HeldFollowing(UnitPointer unit, std::unique_ptr<compute::LogFollowing> following)
+      : unit_(std::move(unit)), following_(std::move(following)) {}
+
+ private:
+  UnitPointer unit_;
+  std::unique_ptr<compute::LogFollowing> following_;
+};
+
+struct HeldTerminal {
+  UnitPointer unit;
+  std::shared_ptr<compute::Terminal> terminal;
+};
 
 bool contains_without_case(std::string_view text, std::string_view part) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -172,33 +193,45 @@ Result<compute::InstancePointer> Containers::confirm(const Target& target) {
 }
 
 Result<operations::TicketPointer> Containers::submit(const audit::Origin& origin, Change change) {
-  operations::NewOperation operation;
-  operation.kind = std::move(change.kind);
-  operation.engine = change.unit->engine_id;
-  operation.resource_type = "container";
-  operation.resource_id = std::to_string(change.id.value());
-  operation.input = std::move(change.input);
-  operation.audit_details = std::move(change.details);
-  operation.origin = origin;
-  operation.time_limit = change.limit;
   {
     const std::lock_guard lock(active_mutex_);
     active_.insert(change.id);
   }
   // Known as busy until the work is over, or was never begun.
-  const std::shared_ptr<void> active(nullptr, [this, gate = gate_, id = change.id](void*) {
+  std::shared_ptr<void> active(nullptr, [this, gate = gate_, id = change.id](void*) {
     if (const auto pass = gate->enter()) {
       const std::lock_guard lock(active_mutex_);
       if (const auto at = active_.find(id); at != active_.end()) active_.erase(at);
     }
   });
-  auto work = [gate = gate_, active,
-               work = std::move(change.work)](operations::Context& context) mutable -> Result<std::string> {
-    const auto pass = gate->enter();
-    if (!pass) return change_interrupted();
-    return work(context);
-  };
-  return parts_.operations.submit(std::move(operation), *change.unit->pool, std::move(work));
+  const auto work = std::make_shared<operations::Work>(std::move(change.work));
+  const Deadline patience = Deadline::after(kSettling);
+  while (true) {
+    operations::NewOperation operation{.kind = change.kind,
+                                       .engine = change.unit->engine_id,
+                                       .resource_type = "container",
+                                       .resource_id = std::to_string(change.id.value()),
+                                       .input = change.input,
+                                       .audit_details = change.details,
+                                       .origin = origin,
+                                       .time_limit = change.limit};
+    auto guarded = [gate = gate_, active, work](operations::Context& context) mutable -> Result<std::string> {
+      const auto pass = gate->enter();
+      if (!pass) return change_interrupted();
+      auto outcome = (*work)(context);
+      // Before whoever waits for it goes on.
+      active.reset();
+      return outcome;
+    };
+    auto ticket = parts_.operations.submit(std::move(operation), *change.unit->pool, std::move(guarded));
+    if (ticket || ticket.error().reason() != "operation.busy" || change.kind == kSettle || patience.expired()) {
+      return ticket;
+    }
+    // What the service does by itself is over soon, and no caller's business.
+    const auto holder = parts_.operations.find(OperationId(ticket.error().detail()));
+    if (!holder || holder->kind != kSettle) return ticket;
+    std::this_thread::sleep_for(kGlance);
+  }
 }
 
 Result<void> Containers::wait_for(const Result<operations::TicketPointer>& ticket,
@@ -266,14 +299,19 @@ Result<std::unique_ptr<compute::LogFollowing>> Containers::follow_log(const Call
   const Target target = BERTH_TRY(target_of(BERTH_TRY(find(caller, name, Right::read))));
   compute::LogAbility* ability = target.unit->engine->logs();
   if (ability == nullptr) return unsupported();
-  return ability->follow_log(target.row->engine_name, query, std::move(reader), Deadline::after(settings_.quick_limit));
+  auto following = BERTH_TRY(
+      ability->follow_log(target.row->engine_name, query, std::move(reader), Deadline::after(settings_.quick_limit)));
+  return std::unique_ptr<compute::LogFollowing>(std::make_unique<HeldFollowing>(target.unit, std::move(following)));
 }
 
 Result<std::shared_ptr<compute::Terminal>> Containers::exec(const Caller& caller, const std::string& name,
                                                             const compute::ExecRequest& request,
                                                             std::shared_ptr<compute::TerminalOutput> output) {
   const Target target = BERTH_TRY(target_of(BERTH_TRY(find(caller, name, Right::execute))));
-  return target.unit->service->exec({true, "", caller.origin}, target.row->engine_name, request, std::move(output));
+  auto terminal = BERTH_TRY(
+      target.unit->service->exec({true, "", caller.origin}, target.row->engine_name, request, std::move(output)));
+  auto held = std::make_shared<HeldTerminal>(HeldTerminal{target.unit, std::move(terminal)});
+  return std::shared_ptr<compute::Terminal>(held, held->terminal.get());
 }
 
 Result<compute::ExecOutcome> Containers::run(const Caller& caller, const std::string& name,

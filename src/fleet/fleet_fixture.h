@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -15,7 +19,6 @@
 #include "eventually.h"
 #include "fleet/containers.h"
 #include "fleet/server_registry.h"
-#include "operations/flaky_database.h"
 #include "temporary_folder.h"
 
 namespace berth::fleet {
@@ -73,6 +76,46 @@ class BorrowedEngine final : public compute::InstanceEngine {
   drivers::fake::FakeEngine& engine_;
 };
 
+/// A store that can lose its power, and that tells of each write before it begins.
+class PoweredDatabase final : public store::Database {
+ public:
+  explicit PoweredDatabase(store::Database& inner) : inner_(inner) {}
+
+  std::atomic<bool> off{false};
+
+  void on_write(std::function<void()> action) {
+    const std::lock_guard lock(mutex_);
+    on_write_ = std::move(action);
+  }
+
+  store::Dialect dialect() const override { return inner_.dialect(); }
+  Result<int> schema_version() override { return inner_.schema_version(); }
+  Result<int> migrate() override { return inner_.migrate(); }
+  Result<void> backup_to(const std::filesystem::path& target) override { return inner_.backup_to(target); }
+  Result<void> notify(store::Transaction& transaction, std::string_view channel, std::string_view payload) override {
+    return inner_.notify(transaction, channel, payload);
+  }
+  void listen(Listener listener) override { inner_.listen(std::move(listener)); }
+
+ protected:
+  Result<void> run_read(const Body& body) override { return inner_.read(body); }
+  Result<void> run_write(const Body& body) override {
+    std::function<void()> action;
+    {
+      const std::lock_guard lock(mutex_);
+      action = on_write_;
+    }
+    if (action) action();
+    if (off) return Error(ErrorCode::unavailable, "store.unavailable", {"存储不可用", "The store is not available"});
+    return inner_.write(body);
+  }
+
+ private:
+  store::Database& inner_;
+  std::mutex mutex_;
+  std::function<void()> on_write_;
+};
+
 /// Grants by hand.
 class TestAccess final : public AccessPolicy {
  public:
@@ -94,8 +137,8 @@ class FleetFixture : public ::testing::Test {
     place.file = folder_.path() / "store.db";
     database_ = take(store::Database::open(place, metrics_));
     take(database_->migrate());
-    flaky_ = std::make_unique<operations::FlakyDatabase>(*database_);
-    audit_ = std::make_unique<audit::AuditLog>(*flaky_, Secret(std::string(32, 'k')), system_clock());
+    store_ = std::make_unique<PoweredDatabase>(*database_);
+    audit_ = std::make_unique<audit::AuditLog>(*store_, Secret(std::string(32, 'k')), system_clock());
     add_user(2, "alice");
     add_user(3, "bob");
   }
@@ -130,10 +173,10 @@ class FleetFixture : public ::testing::Test {
   void start_parts() {
     using std::chrono::milliseconds;
     operations_ = take(operations::OperationService::create(
-        *flaky_, *audit_, metrics_, system_clock(),
+        *store_, *audit_, metrics_, system_clock(),
         {milliseconds(20), milliseconds(5), milliseconds(40), milliseconds(10), milliseconds(100)}));
     registry_ = take(ServerRegistry::create(
-        registry_settings_, {*flaky_, *audit_, sealing_, *operations_, metrics_, system_clock()},
+        registry_settings_, {*store_, *audit_, sealing_, *operations_, metrics_, system_clock()},
         [this](const Server& server) -> Result<std::unique_ptr<compute::InstanceEngine>> {
           keys_seen_[server.name] = std::string(server.address.key.reveal());
           const auto found = engines_.find(server.address.url);
@@ -142,7 +185,7 @@ class FleetFixture : public ::testing::Test {
         }));
     settings_.archives = folder_.path() / "archives";
     containers_ = take(Containers::create(settings_, {.servers = *registry_,
-                                                      .database = *flaky_,
+                                                      .database = *store_,
                                                       .operations = *operations_,
                                                       .access = access_,
                                                       .clock = system_clock()}));
@@ -160,11 +203,12 @@ class FleetFixture : public ::testing::Test {
   }
 
   void end() {
+    if (!power_is_off_) store_->on_write({});
     for (auto& [name, engine] : engines_) {
       engine->faults().on_call({});
       engine->faults().hang(false);
     }
-    if (operations_) operations_->drain(Deadline::after(std::chrono::milliseconds(power_is_off_ ? 200 : 15'000)));
+    if (operations_) operations_->drain(Deadline::after(std::chrono::milliseconds(power_is_off_ ? 150 : 15'000)));
     containers_.reset();
     registry_.reset();
     operations_.reset();
@@ -173,15 +217,34 @@ class FleetFixture : public ::testing::Test {
   /// From now on nothing reaches the store or an engine: what runs is as good as killed.
   void cut_power() {
     power_is_off_ = true;
-    flaky_->writes_fail = true;
+    store_->off = true;
     for (auto& [name, engine] : engines_) engine->faults().refuse_connections(true);
   }
+
+  /// Cuts the power at the `nth` step (1 is the next) that changes something: a call of an engine or a write.
+  void cut_power_at(int nth) {
+    steps_left_ = nth;
+    const auto step = [this] {
+      if (--steps_left_ == 0) cut_power();
+    };
+    store_->on_write(step);
+    for (auto& [name, engine] : engines_) {
+      engine->faults().on_call([step](std::string_view call) {
+        static const std::set<std::string_view> changing{
+            "create", "start",     "stop",      "rename",    "remove",      "update",        "pull",
+            "pause",  "save_root", "save_path", "load_path", "import_root", "create_volume", "remove_volume"};
+        if (changing.contains(call)) step();
+      });
+    }
+  }
+  bool power_went_off() const { return steps_left_ <= 0; }
 
   /// Throws everything away that lost its power and begins anew over what the store and the engines have.
   void come_back() {
     end();
     power_is_off_ = false;
-    flaky_->writes_fail = false;
+    store_->on_write({});
+    store_->off = false;
     for (auto& [name, engine] : engines_) engine->faults().refuse_connections(false);
     start_parts();
     take(operations_->reconcile_open());
@@ -283,7 +346,7 @@ class FleetFixture : public ::testing::Test {
   testing::TemporaryFolder folder_;
   metrics::Registry metrics_;
   std::unique_ptr<store::Database> database_;
-  std::unique_ptr<operations::FlakyDatabase> flaky_;
+  std::unique_ptr<PoweredDatabase> store_;
   std::unique_ptr<audit::AuditLog> audit_;
   identity::Sealing sealing_ = identity::Sealing::from_keys({Secret(std::string(32, 's'))});
   std::map<std::string, std::unique_ptr<FakeEngine>> engines_;
@@ -301,7 +364,8 @@ class FleetFixture : public ::testing::Test {
                                  .archive_limit = std::chrono::seconds(15),
                                  .stop_grace = std::chrono::seconds(1),
                                  .proving = std::chrono::milliseconds(30)};
-  bool power_is_off_ = false;
+  std::atomic<bool> power_is_off_{false};
+  std::atomic<int> steps_left_{0};
   std::unique_ptr<operations::OperationService> operations_;
   std::unique_ptr<ServerRegistry> registry_;
   std::unique_ptr<Containers> containers_;
