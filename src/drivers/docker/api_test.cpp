@@ -65,6 +65,15 @@ TEST(DockerErrors, TurnsTheEnginesWordsIntoOurs) {
   expect_error(translate(404, "sandbox 1b84 not found", web), ErrorCode::conflict, "instance.state");
   expect_error(translate(409, "Conflict. The container name \"/web\" is already in use by container \"7e\".", web),
                ErrorCode::already_exists, "instance.exists");
+  expect_error(translate(500, "the container name \"web\" is already in use by dc59. You have to remove", web),
+               ErrorCode::already_exists, "instance.exists");
+  expect_error(translate(500,
+                         "cannot remove container 3e as it is running - running or paused containers cannot be "
+                         "removed without force: container state improper",
+                         web),
+               ErrorCode::conflict, "instance.running");
+  expect_error(translate(500, "can only create exec sessions on running containers: container state improper", web),
+               ErrorCode::conflict, "instance.state");
   expect_error(translate(409, "You cannot remove a running container 7e. Stop the container before", web),
                ErrorCode::conflict, "instance.running");
   expect_error(translate(409, "Container 7e is not running", web), ErrorCode::conflict, "instance.state");

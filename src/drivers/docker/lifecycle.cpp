@@ -93,8 +93,16 @@ Result<std::string> update_container(Api& api, const std::string& name, const co
         {"Docker 不能修改现有容器的描述", "Docker cannot change the description of a container that exists"});
   }
   const std::string body = BERTH_TRY(write_update(change, container["HostConfig"]));
-  if (!body.empty()) BERTH_TRY(api.call(http::Method::post, path + "/update", body, subject, deadline));
-  return container["Id"].string_or("");
+  std::string id = container["Id"].string_or("");
+  if (body.empty()) return id;
+  const auto updated = api.call(http::Method::post, path + "/update", body, subject, deadline);
+  if (updated) return id;
+  // The container was there just now: it is the call that the engine does not know (Podman 4).
+  if (updated.error().reason() == "instance.not_found" && !contains(updated.error().detail(), "no such container")) {
+    return unsupported(
+        {"该引擎不能修改现有容器的资源限制", "This engine cannot change the limits of a container that exists"});
+  }
+  return updated.error();
 }
 
 }  // namespace berth::drivers::docker

@@ -74,8 +74,8 @@ class Session : public http::StreamHandler, public std::enable_shared_from_this<
     frames_.feed(bytes, [this](FrameReader::Stream, std::string_view part) { output_->on_output(part); });
   }
   void on_end(const Result<void>& /*outcome*/) override {
-    const bool taken = helpers_.submit([self = shared_from_this()] { self->finish(); });
-    if (!taken) output_->on_end(std::nullopt);
+    const bool taken = helpers_.submit([self = shared_from_this()] { self->finish(true); });
+    if (!taken) finish(false);
   }
 
  private:
@@ -95,9 +95,10 @@ class Session : public http::StreamHandler, public std::enable_shared_from_this<
                     Subject::of_exec(), Deadline::after(kResizeTime));
   }
 
-  void finish() {
+  void finish(bool may_wait) {
     std::optional<int> code;
-    if (command_ && !cut_off_) code = wait_for_exit_code(api_, command_->id, Deadline::after(kExitCodeTime));
+    if (may_wait && command_ && !cut_off_)
+      code = wait_for_exit_code(api_, command_->id, Deadline::after(kExitCodeTime));
     output_->on_end(code);
     StreamPointer stream;
     const std::lock_guard lock(mutex_);

@@ -96,7 +96,7 @@ Error missing(std::string_view words, const Subject& subject) {
 }
 
 Error conflict(std::string_view words, const Subject& subject) {
-  if (contains(words, "is already in use by container") || contains(words, "already exists")) {
+  if (contains(words, "is already in use by") || contains(words, "already exists")) {
     if (subject.kind == Subject::Kind::network) {
       return Error(
           ErrorCode::already_exists, "network.exists",
@@ -106,7 +106,8 @@ Error conflict(std::string_view words, const Subject& subject) {
         ErrorCode::already_exists, "instance.exists",
         {fmt::format("容器 {} 已存在", subject.name), fmt::format("Container {} already exists", subject.name)});
   }
-  if (contains_any(words, {"cannot remove a running", "cannot remove a paused", "container is running"})) {
+  if (contains_any(words, {"cannot remove a running", "cannot remove a paused", "container is running",
+                           "cannot be removed without force"})) {
     return Error(ErrorCode::conflict, "instance.running", {"容器正在运行", "The container is running"});
   }
   switch (subject.kind) {
@@ -119,7 +120,8 @@ Error conflict(std::string_view words, const Subject& subject) {
     default:
       break;
   }
-  if (contains(words, "not running")) return state({"容器未在运行", "The container is not running"});
+  if (contains_any(words, {"not running", "container state improper"}))
+    return state({"容器未在运行", "The container is not running"});
   if (contains(words, "is paused") || contains(words, "paused container")) {
     return state({"容器已暂停", "The container is paused"});
   }
@@ -205,7 +207,9 @@ Error translate(int status, std::string_view words, const Subject& subject) {
     return finish(Error(ErrorCode::conflict, "instance.port", {"主机端口已被占用", "A host port is taken already"}));
   }
   if (contains(words, "extraction point is not a directory")) return finish(missing("not a directory", subject));
-  if (contains_any(words, {"is already paused", "is not paused", "is not running", "cannot start a paused"})) {
+  // Podman says these with status 500.
+  if (contains_any(words, {"is already paused", "is not paused", "is not running", "cannot start a paused",
+                           "is already in use by", "container state improper", "cannot be removed without force"})) {
     return finish(conflict(words, subject));
   }
   switch (status) {
