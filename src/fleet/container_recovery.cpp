@@ -233,7 +233,7 @@ Result<std::string> Containers::bring_elsewhere(ContainerId id, const UnitPointe
     BERTH_CHECK(make_from_image(target, context, 5, 85));
   }
   if (runs) {
-    BERTH_CHECK(note_started(id));
+    BERTH_CHECK(note_started(id, true));
     // Whatever came back before this is told of; what comes back after it is stopped before anything else.
     if (is_back()) return reachable(view.server.name);
     context.progress(85, "starting");

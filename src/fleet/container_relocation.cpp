@@ -188,10 +188,10 @@ Result<void> Containers::prepare_move(const Target& source, const UnitPointer& t
   return {};
 }
 
-Result<void> Containers::note_started(ContainerId id) {
-  BERTH_CHECK(catalog_.change(id, [](store::Transaction&, ContainerRow& now) -> Result<void> {
+Result<void> Containers::note_started(ContainerId id, bool started) {
+  BERTH_CHECK(catalog_.change(id, [started](store::Transaction&, ContainerRow& now) -> Result<void> {
     if (!now.pending) return container_busy(now.name);
-    now.pending->started = true;
+    now.pending->started = started;
     return {};
   }));
   return {};
@@ -203,7 +203,7 @@ Result<void> Containers::start_moved(const Target& source, const UnitPointer& to
   // Somebody may have started it again behind our back.
   const auto there = BERTH_TRY(source.unit->engine->get(row.engine_name, deadline.sooner(settings_.quick_limit)));
   if (is_up(there.status)) return runs_still(row.name);
-  BERTH_CHECK(note_started(row.id));
+  BERTH_CHECK(note_started(row.id, true));
   context.progress(88, "starting");
   BERTH_CHECK(to->engine->start(row.engine_name, progress_of(context, 88, 90), deadline));
   return prove(to, row.engine_name, row.name, context);
@@ -319,6 +319,8 @@ Result<bool> Containers::settle_move(const Target& target, Deadline deadline) {
   auto cleared = clear();
   // Where it may run, nothing goes on until it is certain that it does not.
   if (!cleared && pending.started && !remains_.fenced(pending.server)) return take_error(cleared);
+  // From here on it may run at home again: `clear_remains` must not stop it there any more.
+  if (pending.started) BERTH_CHECK(note_started(row.id, false));
   if (answers(from)) {
     if (pending.was_running && BERTH_TRY(has(from, row.engine_name, deadline))) {
       auto started = from->engine->start(row.engine_name, compute::EngineProgress{}, deadline);

@@ -84,8 +84,18 @@ bool Containers::clear_remains(const UnitPointer& unit, ContainerBook::Differenc
   for (const auto& row : found.unsettled) {
     if (!row->pending || row->pending->kind != Pending::Kind::recover || row->server != unit->id) continue;
     done = false;  // the server stays fenced until that has ended
+    const auto may_run_elsewhere = [&] {
+      const RowPointer now = catalog_.book().row(row->id);
+      return now == nullptr || now->server != unit->id || (now->pending && now->pending->started);
+    };
     const auto instance = snapshot->find(row->engine_name);
-    if (row->pending->started && instance != nullptr && is_up(instance->status)) silence(row->engine_name);
+    if (instance == nullptr || !is_up(instance->status) || !may_run_elsewhere()) continue;
+    silence(row->engine_name);
+    if (may_run_elsewhere() || !row->pending->was_running) continue;
+    // It was given back to this server meanwhile.
+    const auto started = unit->engine->start(row->engine_name, compute::EngineProgress{}, deadline);
+    if (!started) log::error("fleet", "{} does not start again: {}", row->name, started.error().describe());
+    unit->inventory->refresh(row->engine_name, Deadline::after(kReadBack));
   }
   for (const auto& remains : remains_.on(unit->id)) {
     Result<void> ended;

@@ -198,8 +198,8 @@ class Containers final : public ContainerService, public ContainerMover {
   Result<void> prepare_move(const Target& source, const UnitPointer& to, bool was_running,
                             const std::string& archive_name, Deadline deadline);
   Result<void> start_moved(const Target& source, const UnitPointer& to, operations::Context& context);
-  /// Writes down that it may run on the other server from now on.
-  Result<void> note_started(ContainerId id);
+  /// Writes down whether it may run on the other server from now on.
+  Result<void> note_started(ContainerId id, bool started);
   /// The last step of a move: makes the other server its own.
   Result<void> settle_down(const ContainerRow& row, const UnitPointer& to, Remains remains,
                            operations::Context& context);
