@@ -302,6 +302,13 @@ Result<ServerView> ServerRegistry::add(const NewServer& wish, TestFirst test_fir
     entry.problem = unit.error().describe();
   }
   publish(entry);
+  if (test_first == TestFirst::yes && entry.unit != nullptr) {
+    // It has just answered: containers can be placed on it as soon as the caller hears of it.
+    entry.unit->probe->measure_now();
+    if (const auto read = entry.unit->inventory->refresh_all(Deadline::after(settings_.test_limit)); !read) {
+      log::warning("fleet", "{} was added, but could not be read yet: {}", wish.name, read.error().describe());
+    }
+  }
   return view_of(entry);
 }
 
