@@ -211,6 +211,7 @@ class FleetFixture : public ::testing::Test {
     if (operations_) operations_->drain(Deadline::after(std::chrono::milliseconds(power_is_off_ ? 150 : 15'000)));
     containers_.reset();
     registry_.reset();
+    ended_.reset();
     operations_.reset();
   }
 
@@ -247,6 +248,19 @@ class FleetFixture : public ::testing::Test {
     store_->off = false;
     for (auto& [name, engine] : engines_) engine->faults().refuse_connections(false);
     start_parts();
+    {
+      operations::Filter running;
+      running.state = operations::State::running;
+      running.limit = 1000;
+      const std::lock_guard lock(left_open_mutex_);
+      left_open_.clear();
+      for (const auto& operation : take(operations_->list(running)).operations) left_open_.insert(operation.id);
+    }
+    ended_ = operations_->changed().subscribe([this](const operations::Operation& operation) {
+      if (operation.state == operations::State::running) return;
+      const std::lock_guard lock(left_open_mutex_);
+      left_open_.erase(operation.id);
+    });
     take(operations_->reconcile_open());
     wait_for_servers();
   }
@@ -255,6 +269,11 @@ class FleetFixture : public ::testing::Test {
   bool settled() {
     const auto open = operations_->open_count();
     if (!open || *open != 0) return false;
+    {
+      // In the store an operation ends a moment before its resource is free.
+      const std::lock_guard lock(left_open_mutex_);
+      if (!left_open_.empty()) return false;
+    }
     const auto view = containers_->view();
     return std::ranges::all_of(view->containers, [&](const ContainerPointer& one) {
       const auto row = containers_->row(one->id);
@@ -365,8 +384,11 @@ class FleetFixture : public ::testing::Test {
                                  .stop_grace = std::chrono::seconds(1),
                                  .proving = std::chrono::milliseconds(30)};
   std::atomic<bool> power_is_off_{false};
+  std::mutex left_open_mutex_;
+  std::set<OperationId> left_open_;  ///< by the run before the power cut
   std::atomic<int> steps_left_{0};
   std::unique_ptr<operations::OperationService> operations_;
+  Signal<const operations::Operation&>::Subscription ended_;
   std::unique_ptr<ServerRegistry> registry_;
   std::unique_ptr<Containers> containers_;
 };
