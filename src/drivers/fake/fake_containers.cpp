@@ -153,11 +153,12 @@ void FakeEngine::break_image(const std::string& reference) {
 }
 
 bool FakeEngine::create_outside(const std::string& name, const std::string& image, compute::ContainerSettings settings,
-                                bool start) {
+                                bool start, const std::string& owner) {
   const std::lock_guard lock(mutex_);
   if (find(name) != nullptr) return false;
   Stored& stored = add(name);
   stored.instance.image = image;
+  stored.instance.owner = owner;
   make_container(stored, settings);
   if (start) set_running(stored);
   report_changed(name);

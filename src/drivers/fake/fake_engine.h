@@ -77,7 +77,7 @@ class FakeEngine final : public compute::InstanceEngine,
   /// Containers of this image end with 1 as soon as they have started.
   void break_image(const std::string& reference);
   bool create_outside(const std::string& name, const std::string& image, compute::ContainerSettings settings,
-                      bool start = true);
+                      bool start = true, const std::string& owner = "");
   /// The content of a file in a container, in its volume where one is mounted there; nothing if there is none.
   std::optional<std::string> read_file(const std::string& name, const std::string& path);
   bool write_file(const std::string& name, const std::string& path, const std::string& content);
