@@ -87,6 +87,7 @@ struct Configuration {
     std::chrono::milliseconds tick{0};
     std::size_t threads = 0;
     std::filesystem::path archives;
+    std::vector<std::string> fence_commands;
   };
   struct Mail {
     std::string host;

@@ -13,6 +13,14 @@ bool is_day_count(const std::string& value) {
   return problem == std::errc{} && end == value.data() + value.size() && days >= 1 && days <= 365;
 }
 
+/// "name=/absolute/path".
+bool is_fence_command(const std::string& value) {
+  const auto equals = value.find('=');
+  if (equals == std::string::npos || equals == 0 || equals > 64) return false;
+  const auto path = value.substr(equals + 1);
+  return path.starts_with('/') && path.size() > 1 && path.find('\0') == std::string::npos;
+}
+
 bool is_mail_address(const std::string& value) {
   const auto at = value.find('@');
   return at != std::string::npos && at > 0 && at + 1 < value.size() && value.size() <= 254 &&
@@ -38,6 +46,13 @@ void add_rental_keys(std::vector<Key>& keys) {
                      "Threads that work on the operations of one server."));
   keys.push_back(key("containers", "archives", "", path(at(containers, &Containers::archives)), restart,
                      "Where archived containers are kept. Left out: archives in the state folder."));
+  keys.push_back(key(
+      "containers", "fence_commands", "",
+      list(at(containers, &Containers::fence_commands),
+           {"形如 \"名称=/绝对路径\" 的数组", "an array of texts such as \"name=/absolute/path\""}, is_fence_command),
+      restart,
+      "Programs that end a server's machine for certain before its containers are failed over. They get "
+      "BERTH_SERVER_NAME and BERTH_SERVER_ID, and succeed with exit code 0."));
 
   const auto rental = &Configuration::rental;
   keys.push_back(

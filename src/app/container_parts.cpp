@@ -1,6 +1,7 @@
 #include "app/container_parts.h"
 
 #include <charconv>
+#include <map>
 
 #include "app/periodic.h"
 #include "app/server_engine.h"
@@ -27,6 +28,16 @@ Result<notify::Notifier::Settings> notifier_settings(const Configuration::Mail& 
   if (!mail.password_file.empty()) smtp.password = BERTH_TRY(read_secret_file(mail.password_file.string()));
   settings.smtp = std::move(smtp);
   return settings;
+}
+
+/// "name=/path" as a program without arguments.
+std::map<std::string, std::vector<std::string>> fence_commands_of(const std::vector<std::string>& texts) {
+  std::map<std::string, std::vector<std::string>> commands;
+  for (const auto& text : texts) {
+    const auto equals = text.find('=');
+    commands[text.substr(0, equals)] = {text.substr(equals + 1)};
+  }
+  return commands;
 }
 
 rental::Terms terms_of(const Configuration::Rental& rental) {
@@ -84,6 +95,10 @@ Result<void> ContainerParts::build(const Ground& ground) {
                                                                  .operations = ground.operations,
                                                                  .access = access_,
                                                                  .clock = clock}));
+  fleet::HighAvailability::Settings ha;
+  ha.fence_commands = fence_commands_of(configuration.containers.fence_commands);
+  ha_ = std::make_unique<fleet::HighAvailability>(
+      std::move(ha), fleet::HighAvailability::Parts{*containers_, *servers_, ground.operations});
 
   acl_ = BERTH_TRY(rental::AclService::create({database, audit, clock, *containers_, access_},
                                               rental::AclLinks(foundation.sealing->derive("acl-files"), clock)));
@@ -122,6 +137,10 @@ void ContainerParts::start() {
     complain("history", series_->sweep());
     complain("alerts", alerts_->sweep());
   });
+}
+
+void ContainerParts::wind_down() {
+  ha_->stop();
 }
 
 void ContainerParts::stop() {

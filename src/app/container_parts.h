@@ -9,6 +9,7 @@
 #include "app/foundation.h"
 #include "base/result.h"
 #include "fleet/containers.h"
+#include "fleet/high_availability.h"
 #include "fleet/server_registry.h"
 #include "notify/notifier.h"
 #include "operations/operation_service.h"
@@ -41,11 +42,14 @@ class ContainerParts {
   ~ContainerParts();
 
   void start();
+  /// Begins nothing more of what moves many containers, so that the operations can be drained.
+  void wind_down();
   /// Ends what runs by itself; drain the operations before.
   void stop();
 
   fleet::ServerRegistry& servers() { return *servers_; }
   fleet::Containers& containers() { return *containers_; }
+  fleet::HighAvailability& ha() { return *ha_; }
   rental::AclService& acl() { return *acl_; }
   rental::RentalService& rentals() { return *rentals_; }
   notify::Notifier& notifier() { return *notifier_; }
@@ -61,6 +65,7 @@ class ContainerParts {
   rental::AccessTable access_;
   std::unique_ptr<fleet::ServerRegistry> servers_;
   std::unique_ptr<fleet::Containers> containers_;
+  std::unique_ptr<fleet::HighAvailability> ha_;
   std::unique_ptr<rental::AclService> acl_;
   std::unique_ptr<rental::RentalService> rentals_;
   std::unique_ptr<telemetry::SeriesStore> series_;

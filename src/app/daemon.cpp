@@ -68,8 +68,8 @@ Result<void> Daemon::build() {
   operations_ = BERTH_TRY(operations::OperationService::create(*foundation_->database, *foundation_->audit,
                                                                foundation_->metrics, system_clock()));
   BERTH_CHECK(build_engines());
-  containers_ = BERTH_TRY(
-      ContainerParts::create({configuration, *foundation_, *operations_, host_->snapshot()->cpu_cores}));
+  containers_ =
+      BERTH_TRY(ContainerParts::create({configuration, *foundation_, *operations_, host_->snapshot()->cpu_cores}));
   build_pools();
   BERTH_CHECK(build_panel());
   BERTH_CHECK(build_rental());
@@ -106,9 +106,10 @@ void Daemon::build_pools() {
 
 Result<void> Daemon::build_rental() {
   rental_ = BERTH_TRY(api::container_rental::ContainerRental::create(
-      {containers_->containers(), containers_->servers(), containers_->acl(), containers_->rentals(),
-       containers_->traffic(), containers_->alerts(), containers_->notifier(), *operations_, *foundation_->identity,
-       *authenticator_, foundation_->metrics, system_clock(), *changes_, *logins_, *reads_}));
+      {containers_->containers(), containers_->servers(), containers_->containers(), containers_->ha(),
+       containers_->acl(), containers_->rentals(), containers_->traffic(), containers_->alerts(),
+       containers_->notifier(), *operations_, *foundation_->identity, *authenticator_, foundation_->metrics,
+       system_clock(), *changes_, *logins_, *reads_}));
   return {};
 }
 
@@ -246,6 +247,7 @@ bool Daemon::stop() {
   const auto deadline = Deadline::after(loaded_.configuration.server.drain_time);
   sweeping_.reset();
   panel_->stop();
+  containers_->wind_down();
   server_->drain(deadline);
   operations_->drain(deadline);
   for (auto& [name, unit] : engines_) unit.inventory->stop();

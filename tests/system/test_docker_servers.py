@@ -218,3 +218,37 @@ def test_killed_in_the_middle_nothing_acknowledged_is_missing(daemon, dockers):
                    60, "no helper of a change is left")
         for name in (made, changed, removed):
             caller.delete(f"/api/containers/{name}?force=true")
+
+
+def test_a_container_moves_to_another_server_and_runs_once(caller, dockers):
+    name = new_name("mv")
+    create(caller, name, server=1)
+    answer = caller.post("/api/ha/replace_container", {"container_name": name, "server": "docker-2"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["message"] == "Docker container replaced successfully"
+    assert name not in dockers.containers(1)
+    assert dockers.containers(2)[name] == "running"
+    assert caller.get(f"/api/containers/{name}").json()["server"] == "docker-2"
+
+
+def test_failover_wants_a_fence_or_a_persons_word_and_never_runs_anything_twice(caller, dockers):
+    name = new_name("fo")
+    create(caller, name, server=1)
+    assert caller.post("/api/ha/failover", {"server": "docker-1"}).status_code == 409, "it answers"
+    dockers.kill(1)
+    try:
+        wait_until(lambda: health(caller, 1) == "unreachable", 30, "it is noticed")
+        refused = caller.post("/api/ha/failover", {"server": "docker-1"})
+        assert refused.status_code == 409, refused.text
+        # The engine is dead, its containers are not: a person ends the machine, and says so.
+        dockers.end_containers(1)
+        answer = caller.post("/api/ha/failover", {"server": "docker-1", "confirmed": True})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["message"] == "Failover operation successful"
+        assert dockers.containers(2)[name] == "running"
+    finally:
+        dockers.start(1)
+    wait_until(lambda: health(caller, 1) == "healthy", 30, "it is back")
+    wait_until(lambda: dockers.containers(1).get(name) != "running", 10, "what lives elsewhere does not run here")
+    assert dockers.containers(2)[name] == "running"
+    assert [one for one in states(caller) if one.startswith(name)] == [name]

@@ -11,8 +11,10 @@
 #include "operations/operation_service.h"
 
 namespace berth::fleet {
+class ContainerMover;
+class HighAvailability;
 class ServerRegistry;
-}
+}  // namespace berth::fleet
 namespace berth::rental {
 class AclService;
 class RentalService;
@@ -35,6 +37,8 @@ class ContainerRental {
   struct Parts {
     fleet::ContainerService& containers;
     fleet::ServerRegistry& servers;
+    fleet::ContainerMover& mover;
+    fleet::HighAvailability& ha;
     rental::AclService& acl;
     rental::RentalService& rentals;
     telemetry::TrafficMeter& traffic;

@@ -163,3 +163,31 @@ def test_add_an_alert(anyone):
                          {"alert_type": "traffic", "threshold": 10000, "message": "Traffic limit exceeded"})
     assert answer.status_code == 200, answer.text
     assert answer.json()["message"] == "Alert added successfully"
+
+
+@pytest.mark.parametrize("path,message", [
+    ("failover", "Failover operation successful"),
+    ("load_balance", "Load balance operation successful"),
+    ("disaster_recovery", "Disaster recovery operation successful"),
+])
+def test_high_availability_where_nothing_is_wrong(anyone, path, message):
+    answer = anyone.request("POST", f"/api/ha/{path}")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["message"] == message
+
+
+def test_a_plan_of_balancing_moves_nothing(anyone):
+    before = {one["container_name"]: one["server"]
+              for one in anyone.get("/api/containers?detail=true").json()["containers"]}
+    answer = anyone.post("/api/ha/load_balance", {"dry_run": True})
+    assert answer.status_code == 200, answer.text
+    after = {one["container_name"]: one["server"]
+             for one in anyone.get("/api/containers?detail=true").json()["containers"]}
+    assert before == after
+
+
+def test_replace_a_container(anyone, container):
+    answer = anyone.post("/api/ha/replace_container", {"container_name": container, "image": anyone.image})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["message"] == "Docker container replaced successfully"
+    assert anyone.status_of(container) == "running"
