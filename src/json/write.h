@@ -51,14 +51,14 @@ struct MemberKey {
 
 template <class D, class M>
 void append_member(std::string& out, const M& member, bool& first) {
-  constexpr auto& key = MemberKey<D>::kText;
+  constexpr auto& kKey = MemberKey<D>::kText;
   const std::size_t skip = first ? 1 : 0;
   if constexpr (kIsOptional<M>) {
     if constexpr (kIsOptional<typename M::value_type>) {
       if (!member) return;
     }
   }
-  out.append(key.data() + skip, key.size() - skip);
+  out.append(kKey.data() + skip, kKey.size() - skip);
   first = false;
   append(out, member);
 }
