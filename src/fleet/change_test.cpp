@@ -220,8 +220,9 @@ TEST_F(ChangeTest, ACreationThatLosesPowerAtAnyStepIsWholeOrNothing) {
   for (int nth = 1; nth < 60; ++nth) {
     const std::string name = "web-" + std::to_string(nth);
     cut_power_at(nth);
-    auto making = std::async(std::launch::async, [&]() -> bool {
+    auto making = in_background([&]() -> bool {
       auto created = containers_->create(alice(), wish(name));
+      begun();
       if (!created) return false;
       const auto ended = created->ticket->wait(soon());
       return ended && ended->state == operations::State::succeeded;

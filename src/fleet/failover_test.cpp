@@ -282,8 +282,9 @@ TEST_F(FailoverTest, PowerLostAtAnyStepRunsNothingTwiceAndForgetsNothing) {
     cut_off("one");
     const auto id = id_of("one");
     cut_power_at(nth);
-    auto moving = std::async(std::launch::async, [&] {
+    auto moving = in_background([&] {
       const auto ticket = ha_->fail_over(id, true, admin().origin);
+      begun();
       if (ticket) (void)(*ticket)->wait(soon());
     });
     ASSERT_TRUE(eventually(

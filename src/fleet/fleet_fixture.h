@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -208,12 +209,23 @@ class FleetFixture : public ::testing::Test {
       engine->faults().on_call({});
       engine->faults().hang(false);
     }
-    if (operations_) operations_->drain(Deadline::after(std::chrono::milliseconds(power_is_off_ ? 150 : 15'000)));
+    // Whoever is still on its way to a ticket uses what ends here; without power that way is short.
+    EXPECT_TRUE(berth::testing::eventually([&] { return !beginning_; }));
+    if (operations_) operations_->drain(Deadline::after(std::chrono::milliseconds(power_is_off_ ? 400 : 15'000)));
     containers_.reset();
     registry_.reset();
     ended_.reset();
     operations_.reset();
   }
+
+  /// Runs something on a thread of its own that gets a ticket, calls `begun`, and waits for the ticket.
+  template <class Work>
+  auto in_background(Work work) {
+    beginning_ = true;
+    return std::async(std::launch::async, std::move(work));
+  }
+  /// The ticket is there, or there will be none: from now on only that is waited for.
+  void begun() { beginning_ = false; }
 
   /// From now on nothing reaches the store or an engine: what runs is as good as killed.
   void cut_power() {
@@ -384,6 +396,7 @@ class FleetFixture : public ::testing::Test {
                                  .stop_grace = std::chrono::seconds(1),
                                  .proving = std::chrono::milliseconds(30)};
   std::atomic<bool> power_is_off_{false};
+  std::atomic<bool> beginning_{false};
   std::mutex left_open_mutex_;
   std::set<OperationId> left_open_;  ///< by the run before the power cut
   std::atomic<int> steps_left_{0};

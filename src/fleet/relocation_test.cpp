@@ -34,6 +34,7 @@ class RelocationTest : public FleetFixture {
   }
   Result<operations::Operation> move(const std::string& name, const std::optional<std::string>& to) {
     const auto ticket = containers_->relocate(admin(), name, to);
+    begun();
     if (!ticket) return ticket.error();
     return (*ticket)->wait(soon());
   }
@@ -242,7 +243,7 @@ TEST_F(RelocationTest, PowerLostAtAnyStepLeavesOneThatRuns) {
     const std::string from = home_of("web");
     const std::string to = from == "one" ? "two" : "one";
     cut_power_at(nth);
-    auto moving = std::async(std::launch::async, [&] {
+    auto moving = in_background([&] {
       const auto done = move("web", to);
       return done && done->state == operations::State::succeeded;
     });
