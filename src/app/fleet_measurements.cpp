@@ -1,5 +1,6 @@
 #include "app/fleet_measurements.h"
 
+#include <algorithm>
 #include <map>
 
 namespace berth::app {
