@@ -12,6 +12,7 @@
 #include "api/shared/authenticator.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "fleet/failover_mode.h"
 #include "http/server.h"
 #include "notify/smtp.h"
 #include "store/database.h"
@@ -88,6 +89,9 @@ struct Configuration {
     std::size_t threads = 0;
     std::filesystem::path archives;
     std::vector<std::string> fence_commands;
+    fleet::FailoverMode failover = fleet::FailoverMode::automatic;
+    std::chrono::milliseconds lease{0};
+    std::chrono::milliseconds engine_patience{0};
   };
   struct Mail {
     std::string host;

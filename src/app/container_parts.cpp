@@ -1,7 +1,9 @@
 #include "app/container_parts.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
+#include <thread>
 
 #include "app/periodic.h"
 #include "app/server_engine.h"
@@ -12,6 +14,9 @@ namespace {
 
 constexpr std::chrono::seconds kExpiryInterval{15};
 constexpr std::chrono::minutes kSweepInterval{1};
+constexpr std::chrono::milliseconds kFailoverInterval{250};
+/// Between looks at whether every agent has its standing lease.
+constexpr std::chrono::milliseconds kStandingLook{20};
 
 Result<notify::Notifier::Settings> notifier_settings(const Configuration::Mail& mail) {
   notify::Notifier::Settings settings;
@@ -38,6 +43,14 @@ std::map<std::string, std::vector<std::string>> fence_commands_of(const std::vec
     commands[text.substr(0, equals)] = {text.substr(equals + 1)};
   }
   return commands;
+}
+
+fleet::LeaseTerms terms_of(const Configuration::Containers& containers) {
+  fleet::LeaseTerms terms;
+  terms.duration = containers.lease;
+  // Several are lost before one runs out.
+  terms.renewal = std::clamp(containers.lease / 6, std::chrono::milliseconds(200), std::chrono::milliseconds(10'000));
+  return terms;
 }
 
 rental::Terms terms_of(const Configuration::Rental& rental) {
@@ -95,10 +108,18 @@ Result<void> ContainerParts::build(const Ground& ground) {
                                                                  .operations = ground.operations,
                                                                  .access = access_,
                                                                  .clock = clock}));
+  leases_ = BERTH_TRY(fleet::LeaseBook::create(
+      terms_of(configuration.containers),
+      {database, audit, clock, fleet::lease_surroundings(*servers_, *containers_)}));
   fleet::HighAvailability::Settings ha;
   ha.fence_commands = fence_commands_of(configuration.containers.fence_commands);
   ha_ = std::make_unique<fleet::HighAvailability>(
-      std::move(ha), fleet::HighAvailability::Parts{*containers_, *servers_, ground.operations});
+      std::move(ha), fleet::HighAvailability::Parts{*containers_, *servers_, ground.operations, *leases_});
+  fleet::FailoverWatch::Settings watch;
+  watch.mode = configuration.containers.failover;
+  watch.engine_patience = configuration.containers.engine_patience;
+  failover_ = std::make_unique<fleet::FailoverWatch>(
+      watch, fleet::FailoverWatch::Parts{*ha_, *servers_, *leases_, *containers_, clock});
 
   acl_ = BERTH_TRY(rental::AclService::create({database, audit, clock, *containers_, access_},
                                               rental::AclLinks(foundation.sealing->derive("acl-files"), clock)));
@@ -130,6 +151,7 @@ void ContainerParts::start() {
   series_->start();
   traffic_->start();
   alerts_->start();
+  watching_ = std::make_unique<Periodic>("failover", kFailoverInterval, [this] { failover_->tick(); });
   expiring_ = std::make_unique<Periodic>("expiry", kExpiryInterval, [this] { complain("rentals", rentals_->tick()); });
   sweeping_ = std::make_unique<Periodic>("rental-sweep", kSweepInterval, [this] {
     complain("access control lists", acl_->sweep());
@@ -140,7 +162,12 @@ void ContainerParts::start() {
 }
 
 void ContainerParts::wind_down() {
+  watching_.reset();
   ha_->stop();
+  leases_->offer_standing();
+  // Agents that miss it stop their containers, so they get time to ask.
+  const Deadline deadline = Deadline::after(2 * leases_->terms().renewal);
+  while (!leases_->all_standing() && !deadline.expired()) std::this_thread::sleep_for(kStandingLook);
 }
 
 void ContainerParts::stop() {

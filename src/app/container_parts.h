@@ -9,7 +9,9 @@
 #include "app/foundation.h"
 #include "base/result.h"
 #include "fleet/containers.h"
+#include "fleet/failover_watch.h"
 #include "fleet/high_availability.h"
+#include "fleet/lease_book.h"
 #include "fleet/server_registry.h"
 #include "notify/notifier.h"
 #include "operations/operation_service.h"
@@ -42,7 +44,8 @@ class ContainerParts {
   ~ContainerParts();
 
   void start();
-  /// Begins nothing more of what moves many containers, so that the operations can be drained.
+  /// Begins nothing more of what moves many containers, so that the operations can be drained, and lets the agents'
+  /// containers run on without us. While requests are still answered.
   void wind_down();
   /// Ends what runs by itself; drain the operations before.
   void stop();
@@ -50,6 +53,7 @@ class ContainerParts {
   fleet::ServerRegistry& servers() { return *servers_; }
   fleet::Containers& containers() { return *containers_; }
   fleet::HighAvailability& ha() { return *ha_; }
+  fleet::LeaseBook& leases() { return *leases_; }
   rental::AclService& acl() { return *acl_; }
   rental::RentalService& rentals() { return *rentals_; }
   notify::Notifier& notifier() { return *notifier_; }
@@ -65,7 +69,9 @@ class ContainerParts {
   rental::AccessTable access_;
   std::unique_ptr<fleet::ServerRegistry> servers_;
   std::unique_ptr<fleet::Containers> containers_;
+  std::unique_ptr<fleet::LeaseBook> leases_;
   std::unique_ptr<fleet::HighAvailability> ha_;
+  std::unique_ptr<fleet::FailoverWatch> failover_;
   std::unique_ptr<rental::AclService> acl_;
   std::unique_ptr<rental::RentalService> rentals_;
   std::unique_ptr<telemetry::SeriesStore> series_;
@@ -74,6 +80,7 @@ class ContainerParts {
   std::unique_ptr<FleetMeasurements> measurements_;
   std::unique_ptr<AlertTeller> teller_;
   std::unique_ptr<telemetry::AlertEngine> alerts_;
+  std::unique_ptr<Periodic> watching_;
   std::unique_ptr<Periodic> expiring_;
   std::unique_ptr<Periodic> sweeping_;
 };

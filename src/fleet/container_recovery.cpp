@@ -208,8 +208,10 @@ Result<std::string> Containers::bring_elsewhere(ContainerId id, const UnitPointe
   }
   const VolumePlan volumes = BERTH_TRY(plan_volumes(*row, to, manifest ? &*manifest : nullptr, siblings, deadline));
   const bool runs = row->desired.running;
-  row = BERTH_TRY(catalog_.change(id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
+  row = BERTH_TRY(catalog_.change(id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
     if (now.presence != Presence::present || now.pending || now.server != row->server) return container_busy(now.name);
+    // In the same transaction: while this is pending, the mark stays.
+    if (!BERTH_TRY(RemainsBook::is_marked(transaction, now.server))) return not_fenced(view.server.name);
     now.pending = Pending{.kind = Pending::Kind::recover,
                           .decided = false,
                           .was_running = runs,

@@ -29,6 +29,12 @@ Result<void> Containers::mark_fenced(ServerId server, const std::string& how, co
   return remains_.load();
 }
 
+std::vector<LivesElsewhere> Containers::living_elsewhere(ServerId server) const {
+  std::vector<LivesElsewhere> all;
+  for (const auto& remains : remains_.on(server)) all.push_back({remains.engine_name, remains.engine_id});
+  return all;
+}
+
 Result<void> Containers::forget_remains(const Remains& remains) {
   BERTH_CHECK(parts_.database.write(
       [&](store::Transaction& transaction) { return RemainsBook::remove(transaction, remains.id); }));
@@ -119,14 +125,15 @@ bool Containers::clear_remains(const UnitPointer& unit, ContainerBook::Differenc
     }
   }
   if (!done || !remains_.fenced(unit->id)) return done;
-  const auto freed = parts_.database.write([&](store::Transaction& transaction) -> Result<void> {
-    BERTH_CHECK(RemainsBook::unmark(transaction, unit->id));
-    return parts_.operations.audit_log().append(
+  const auto freed = parts_.database.write([&](store::Transaction& transaction) -> Result<bool> {
+    if (!BERTH_TRY(RemainsBook::unmark(transaction, unit->id))) return false;
+    BERTH_CHECK(parts_.operations.audit_log().append(
         transaction, system_origin(),
         {"server.unfenced", "server", unit->name, audit::Outcome::success,
-         json::to_json(std::map<std::string, std::string>{{"name", unit->name}})});
+         json::to_json(std::map<std::string, std::string>{{"name", unit->name}})}));
+    return true;
   });
-  const bool loaded = freed && remains_.load();
+  const bool loaded = freed && *freed && remains_.load();
   return loaded;
 }
 

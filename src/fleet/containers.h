@@ -93,6 +93,7 @@ class Containers final : public ContainerService, public ContainerMover {
   Result<operations::TicketPointer> recover(const audit::Origin& origin, ContainerId container, ServerId to,
                                             const std::vector<ContainerId>& siblings) override;
   std::optional<FenceMark> fenced(ServerId server) const override { return remains_.fenced(server); }
+  std::vector<LivesElsewhere> living_elsewhere(ServerId server) const override;
   Result<void> mark_fenced(ServerId server, const std::string& how, const audit::Origin& origin) override;
 
   /// Everything that a list shows now; its pointer changes with every change, counters included.

@@ -61,6 +61,11 @@ FenceDecision decide_fence(const FenceSituation& situation) {
   if (situation.fenced) return FenceDecision::go_on;
   if (situation.confirmed) return FenceDecision::confirm;
   if (situation.fence == Fence::command && situation.command_known) return FenceDecision::command;
+  if (situation.fence == Fence::agent) {
+    // One with a standing lease stops nothing by itself: it must be there to be told.
+    const AgentView& agent = situation.agent;
+    if (agent.bond == Bond::timed || (agent.bond == Bond::standing && !agent.silent)) return FenceDecision::lease;
+  }
   return FenceDecision::refuse;
 }
 

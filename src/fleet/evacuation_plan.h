@@ -5,6 +5,7 @@
 
 #include "fleet/balance_plan.h"
 #include "fleet/fleet_state.h"
+#include "fleet/lease_book.h"
 
 namespace berth::fleet {
 
@@ -14,6 +15,7 @@ enum class FenceDecision {
   go_on,    ///< it is certain that nothing runs there
   confirm,  ///< a person has said so: to be written down
   command,  ///< the program of its fence makes it certain
+  lease,    ///< its agent is given no more leases, and stops everything
   refuse,   ///< nobody knows
 };
 
@@ -24,6 +26,7 @@ struct FenceSituation {
   bool fenced = false;     ///< written down before
   Fence fence = Fence::none;
   bool command_known = false;  ///< the configuration has the command of its fence
+  AgentView agent;             ///< for Fence::agent
   bool confirmed = false;      ///< a person says that the machine is off
 };
 

@@ -36,8 +36,9 @@ class FailoverTest : public FleetFixture {
   void start_ha() {
     ha_settings_.knock = std::chrono::milliseconds(200);
     ha_settings_.patience = std::chrono::milliseconds(2000);
-    ha_ = std::make_unique<HighAvailability>(ha_settings_,
-                                             HighAvailability::Parts{*containers_, *registry_, *operations_});
+    leases_ = take(open_leases(terms_));
+    ha_ = std::make_unique<HighAvailability>(
+        ha_settings_, HighAvailability::Parts{*containers_, *registry_, *operations_, *leases_});
   }
   void come_back_with_ha() {
     operations_->drain(Deadline::after(std::chrono::milliseconds(150)));
@@ -75,6 +76,8 @@ class FailoverTest : public FleetFixture {
     return found && found->status == Status::running;
   }
 
+  LeaseTerms terms_;
+  std::unique_ptr<LeaseBook> leases_;
   HighAvailability::Settings ha_settings_;
   std::unique_ptr<HighAvailability> ha_;
 };

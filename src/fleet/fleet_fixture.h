@@ -19,6 +19,8 @@
 #include "drivers/fake/fake_engine.h"
 #include "eventually.h"
 #include "fleet/containers.h"
+#include "fleet/high_availability.h"
+#include "fleet/lease_book.h"
 #include "fleet/server_registry.h"
 #include "temporary_folder.h"
 
@@ -191,6 +193,11 @@ class FleetFixture : public ::testing::Test {
                                                       .access = access_,
                                                       .clock = system_clock()}));
     registry_->start();
+  }
+
+  /// The book of leases over this store and these servers.
+  Result<std::unique_ptr<LeaseBook>> open_leases(const LeaseTerms& terms, const Clock& clock = system_clock()) {
+    return LeaseBook::create(terms, {*store_, *audit_, clock, lease_surroundings(*registry_, *containers_)});
   }
 
   void wait_for_servers() {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -46,11 +45,11 @@ Error reachable(const std::string& name) {
 Error not_fenced(const std::string& name) {
   return Error(
       ErrorCode::conflict, "failover.not_fenced",
-      {fmt::format("无法确定服务器 {} 上的容器已停止。请先关闭该机器并以 confirmed: true 确认，或为其配置隔离命令",
+      {fmt::format("无法确定服务器 {} 上的容器已停止。请先关闭该机器并以 confirmed: true 确认，或为其配置代理（berth agent）或隔离命令",
                    name),
        fmt::format(
            "It is not certain that nothing runs on server {} any more. Turn the machine off and confirm it with "
-           "confirmed: true, or give it a fence command",
+           "confirmed: true, or give it an agent (berth agent) or a fence command",
            name)});
 }
 
@@ -79,6 +78,15 @@ Result<std::optional<MoveResult>> outcome_of(const Result<operations::Operation>
 }
 
 }  // namespace
+
+LeaseBook::Surroundings lease_surroundings(const ServerRegistry& servers, const ContainerMover& mover) {
+  return {.server = [&servers](const std::string& name) -> std::optional<Server> {
+            const auto view = servers.find(name);
+            return view ? std::optional(view->server) : std::nullopt;
+          },
+          .fenced = [&mover](ServerId server) { return mover.fenced(server).has_value(); },
+          .elsewhere = [&mover](ServerId server) { return mover.living_elsewhere(server); }};
+}
 
 HighAvailability::HighAvailability(Settings settings, const Parts& parts)
     : settings_(std::move(settings)), parts_(parts) {
@@ -134,6 +142,7 @@ FenceSituation HighAvailability::situation_of(const ServerView& view, bool confi
   situation.fenced = parts_.mover.fenced(view.server.id).has_value();
   situation.fence = view.server.fence;
   situation.command_known = settings_.fence_commands.contains(view.server.fence_command);
+  situation.agent = parts_.leases.agent(view.server.id);
   situation.confirmed = confirmed;
   if (const auto unit = parts_.servers.unit(view.server.id); unit != nullptr) {
     situation.connected = unit->inventory->snapshot()->health.connected ||
@@ -152,6 +161,7 @@ std::optional<Error> HighAvailability::refusal(const ServerView& view, FenceDeci
     case FenceDecision::go_on:
     case FenceDecision::confirm:
     case FenceDecision::command:
+    case FenceDecision::lease:
       return std::nullopt;
   }
   return not_fenced(view.server.name);
@@ -173,10 +183,7 @@ Result<operations::TicketPointer> HighAvailability::fail_over_all(const audit::O
                  std::vector<ServerView> down;
                  for (auto& view : parts_.servers.list()) {
                    if (view.status.health != ServerHealth::unreachable) continue;
-                   const auto decision = decide_fence(situation_of(view, false));
-                   if (decision == FenceDecision::go_on || decision == FenceDecision::command) {
-                     down.push_back(std::move(view));
-                   }
+                   if (!refusal(view, decide_fence(situation_of(view, false)))) down.push_back(std::move(view));
                  }
                  return evacuate_each(down, false, context);
                });
@@ -229,21 +236,52 @@ Result<MovesResult> HighAvailability::evacuate_each(const std::vector<ServerView
   return result;
 }
 
-Result<void> HighAvailability::fence(const ServerView& view, bool confirmed, const audit::Origin& origin) {
+Result<void> HighAvailability::fence(const ServerView& view, bool confirmed, operations::Context& context) {
   const auto decision = decide_fence(situation_of(view, confirmed));
   if (auto refused = refusal(view, decision)) return std::move(*refused);
-  if (decision == FenceDecision::go_on) return {};
-  if (decision == FenceDecision::confirm) return parts_.mover.mark_fenced(view.server.id, "person", origin);
-  BERTH_CHECK(run_fence_command(settings_.fence_commands.at(view.server.fence_command), view.server.id,
-                                view.server.name, Deadline::after(settings_.fence_limit)));
-  return parts_.mover.mark_fenced(view.server.id, "command", origin);
+  const audit::Origin& origin = context.operation().origin;
+  switch (decision) {
+    case FenceDecision::confirm:
+      return parts_.mover.mark_fenced(view.server.id, "person", origin);
+    case FenceDecision::command:
+      BERTH_CHECK(run_fence_command(settings_.fence_commands.at(view.server.fence_command), view.server.id,
+                                    view.server.name, Deadline::after(settings_.fence_limit)));
+      return parts_.mover.mark_fenced(view.server.id, "command", origin);
+    case FenceDecision::lease:
+      return end_lease(view, context);
+    case FenceDecision::go_on:
+    case FenceDecision::leave:
+    case FenceDecision::refuse:
+      break;
+  }
+  return {};
+}
+
+Result<void> HighAvailability::end_lease(const ServerView& view, operations::Context& context) {
+  const ServerId server = view.server.id;
+  context.progress(0, "waiting for the lease to end");
+  parts_.leases.close(server);
+  // While it is marked no lease is given either; where it is not, its agent may have one again.
+  UndoStack reopening;
+  reopening.push([&] { parts_.leases.reopen(server); });
+  context.on_cancel([] {});
+  while (!parts_.leases.is_certain(server)) {
+    if (stopping_) return interrupted();
+    if (context.cancel_requested()) return cancelled();
+    const AgentView agent = parts_.leases.agent(server);
+    const bool can_be_told = agent.bond == Bond::timed || (agent.bond == Bond::standing && !agent.silent);
+    if (!can_be_told || context.deadline().expired()) return not_fenced(view.server.name);
+    settings_.pause(kLook);
+  }
+  return parts_.mover.mark_fenced(server, "agent", context.operation().origin);
 }
 
 Result<MovesResult> HighAvailability::evacuate(ServerId server, bool confirmed, operations::Context& context) {
   const auto view = BERTH_TRY(parts_.servers.find(server));
   context.progress(0, "fencing");
-  BERTH_CHECK(fence(view, confirmed, context.operation().origin));
+  BERTH_CHECK(fence(view, confirmed, context));
   context.progress(10, "moving");
+  context.on_cancel([] {});
   MovesResult result;
   for (int round = 1; round <= kRounds; ++round) {
     const FleetState state = parts_.mover.fleet_state();
@@ -255,6 +293,7 @@ Result<MovesResult> HighAvailability::evacuate(ServerId server, bool confirmed, 
     const auto plan = plan_evacuation(state, server, left);
     MovesResult part;
     recover_groups(plan, part, context);
+    if (context.cancel_requested()) return cancelled();
     for (const ContainerId id : plan.homeless) {
       const auto& one = *std::ranges::find(state.containers, id, &PlacedContainer::id);
       part.not_moved.push_back(not_moved(id, one.name, server, homeless()));
@@ -300,7 +339,7 @@ void HighAvailability::recover_groups(const EvacuationPlan& plan, MovesResult& r
     begun.clear();
   };
   // The members of a group follow each other; different groups move at the same time.
-  for (std::size_t turn = 0; turn < longest && !stopping_; ++turn) {
+  for (std::size_t turn = 0; turn < longest && !stopping_ && !context.cancel_requested(); ++turn) {
     std::vector<Begun> begun;
     for (std::size_t i = 0; i < plan.groups.size(); ++i) {
       if (turn >= plan.groups[i].size()) continue;
@@ -320,7 +359,7 @@ Result<operations::TicketPointer> HighAvailability::patiently(
   while (true) {
     auto begun = begin();
     if (begun || begun.error().reason() != "operation.busy" || deadline.expired() || stopping_) return begun;
-    std::this_thread::sleep_for(kRetry);
+    settings_.pause(kRetry);
   }
 }
 

@@ -8,11 +8,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/worker_pool.h"
 #include "fleet/balance_plan.h"
 #include "fleet/evacuation_plan.h"
+#include "fleet/lease_book.h"
 #include "fleet/relocation.h"
 #include "fleet/server_registry.h"
 #include "operations/gate.h"
@@ -47,6 +49,9 @@ struct MovesResult {
 };
 BOOST_DESCRIBE_STRUCT(MovesResult, (), (moved, not_moved, refused))
 
+/// What a book of leases asks, answered by these two, which outlive it.
+LeaseBook::Surroundings lease_surroundings(const ServerRegistry& servers, const ContainerMover& mover);
+
 /// What moves many containers: failover, disaster recovery, balancing, emptying a server. Each is an operation
 /// ("fleet.failover", "fleet.recovery", "fleet.balance", "fleet.empty") whose parts are operations on the containers;
 /// an equal one that runs is joined. Decisions are made by balance_plan.h and evacuation_plan.h. After a crash what was
@@ -61,12 +66,15 @@ class HighAvailability {
     std::chrono::milliseconds patience{10'000};  ///< with other operations on a container
     std::chrono::milliseconds limit{7'200'000};  ///< of a whole operation
     std::size_t at_once = 16;                    ///< containers that are recovered at the same time
+    /// How long passes between looks at what is waited for; a simulation lets its own time pass.
+    std::function<void(std::chrono::milliseconds)> pause = [](auto time) { std::this_thread::sleep_for(time); };
     BalanceRules balance;
   };
   struct Parts {
     ContainerMover& mover;
     ServerRegistry& servers;
     operations::OperationService& operations;
+    LeaseBook& leases;
   };
 
   /// Registers as the reconciler of "fleet." operations. Stop it, and drain the operations, before it is destroyed.
@@ -101,7 +109,9 @@ class HighAvailability {
   FenceSituation situation_of(const ServerView& view, bool confirmed) const;
   /// Why nothing of a server may move; nothing if it may.
   std::optional<Error> refusal(const ServerView& view, FenceDecision decision) const;
-  Result<void> fence(const ServerView& view, bool confirmed, const audit::Origin& origin);
+  Result<void> fence(const ServerView& view, bool confirmed, operations::Context& context);
+  /// Waits until the agent of a server has certainly stopped everything.
+  Result<void> end_lease(const ServerView& view, operations::Context& context);
   Result<MovesResult> evacuate(ServerId server, bool confirmed, operations::Context& context);
   Result<MovesResult> evacuate_each(const std::vector<ServerView>& servers, bool confirmed,
                                     operations::Context& context);

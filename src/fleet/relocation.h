@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "fleet/access.h"
 #include "fleet/fleet_state.h"
+#include "fleet/lease.h"
 #include "fleet/remains.h"
 #include "operations/operation_service.h"
 
@@ -60,6 +61,8 @@ class ContainerMover {
 
   /// Nothing for a server that is not fenced.
   virtual std::optional<FenceMark> fenced(ServerId server) const = 0;
+  /// What lies on a server and is not to be started there.
+  virtual std::vector<LivesElsewhere> living_elsewhere(ServerId server) const = 0;
   /// Writes down that nothing runs on a server any more. It is forgotten when the server answers and nothing runs
   /// there that lives elsewhere.
   virtual Result<void> mark_fenced(ServerId server, const std::string& how, const audit::Origin& origin) = 0;

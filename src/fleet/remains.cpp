@@ -76,10 +76,21 @@ Result<void> RemainsBook::mark(store::Transaction& transaction, ServerId server,
   return {};
 }
 
-Result<void> RemainsBook::unmark(store::Transaction& transaction, ServerId server) {
+Result<bool> RemainsBook::unmark(store::Transaction& transaction, ServerId server) {
+  const auto changing = BERTH_TRY(
+      transaction.query("SELECT pending FROM containers WHERE server_id = :id AND pending <> ''", {{"id", server}}));
+  for (const auto& row : changing) {
+    if (BERTH_TRY(pending_from_json(row.text("pending"))).kind == Pending::Kind::recover) return false;
+  }
   BERTH_CHECK(
       transaction.execute("UPDATE servers SET fenced_at = NULL, fenced_by = '' WHERE id = :id", {{"id", server}}));
-  return {};
+  return true;
+}
+
+Result<bool> RemainsBook::is_marked(store::Transaction& transaction, ServerId server) {
+  const auto rows = BERTH_TRY(
+      transaction.query("SELECT id FROM servers WHERE id = :id AND fenced_at IS NOT NULL", {{"id", server}}));
+  return !rows.empty();
 }
 
 std::vector<Remains> RemainsBook::on(ServerId server) const {

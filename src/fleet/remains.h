@@ -45,7 +45,9 @@ class RemainsBook {
   Result<void> add(store::Transaction& transaction, const Remains& remains) const;
   static Result<void> remove(store::Transaction& transaction, std::int64_t id);
   Result<void> mark(store::Transaction& transaction, ServerId server, const std::string& how) const;
-  static Result<void> unmark(store::Transaction& transaction, ServerId server);
+  /// False, and nothing happens, while a container of the server is being recovered elsewhere.
+  static Result<bool> unmark(store::Transaction& transaction, ServerId server);
+  static Result<bool> is_marked(store::Transaction& transaction, ServerId server);
 
   std::vector<Remains> on(ServerId server) const;
   /// What an instance of a server is the remains of.

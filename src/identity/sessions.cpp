@@ -3,6 +3,7 @@
 
 #include "base/encoding.h"
 #include "identity/auth_errors.h"
+#include "identity/lookup_hash.h"
 #include "identity/store_identity_service.h"
 
 namespace berth::identity {

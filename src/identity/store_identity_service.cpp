@@ -8,6 +8,7 @@
 #include "base/encoding.h"
 #include "base/log.h"
 #include "identity/auth_errors.h"
+#include "identity/lookup_hash.h"
 #include "json/write.h"
 
 namespace berth::identity {

@@ -175,7 +175,4 @@ class StoreIdentityService final : public IdentityService {
   std::jthread reader_;
 };
 
-/// How a secret that is looked up, not compared, rests in the store: its hash in base64.
-std::string lookup_hash(std::string_view secret);
-
 }  // namespace berth::identity

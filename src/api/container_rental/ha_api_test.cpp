@@ -25,8 +25,10 @@ class HaApiTest : public fleet::FleetFixture {
     for (const auto& [name, role] : {std::pair{"root", identity::Role::admin}, {"vera", identity::Role::viewer}}) {
       take(identity_->create_user({name, "", Secret(kPassword), role}, {}));
     }
+    leases_ = take(open_leases({}));
     ha_ = std::make_unique<fleet::HighAvailability>(
-        fleet::HighAvailability::Settings{}, fleet::HighAvailability::Parts{*containers_, *registry_, *operations_});
+        fleet::HighAvailability::Settings{},
+        fleet::HighAvailability::Parts{*containers_, *registry_, *operations_, *leases_});
     authenticator_ = std::make_unique<Authenticator>(*identity_, system_clock(), Anonymous::never);
     contract_ = std::make_unique<Contract>(Contract::Settings{"container-rental", {"租", "Rent"}, "1"},
                                            std::make_shared<RentalEnvelope>(), *authenticator_, metrics_);
@@ -72,6 +74,7 @@ class HaApiTest : public fleet::FleetFixture {
 
   static constexpr const char* kPassword = "a long enough one";
   std::unique_ptr<identity::IdentityService> identity_;
+  std::unique_ptr<fleet::LeaseBook> leases_;
   std::unique_ptr<fleet::HighAvailability> ha_;
   std::unique_ptr<Authenticator> authenticator_;
   std::unique_ptr<Contract> contract_;

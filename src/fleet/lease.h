@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// The lease that a server's agent holds (`berth agent`). While it holds one, containers may run there; when it runs
+// out, the agent stops them all, with the engine or without it. So whoever has given none for long enough knows that
+// nothing runs there, although the server does not answer. Both sides measure time from the same moment or on the safe
+// side of it: the agent from before it asks, we from after we answered.
+namespace berth::fleet {
+
+struct LeaseTerms {
+  std::chrono::milliseconds duration{6000};  ///< of a lease, from when it was asked for
+  std::chrono::milliseconds renewal{1000};   ///< between requests
+  std::chrono::milliseconds stopping{2000};  ///< from its end until nothing runs any more
+  std::chrono::milliseconds doubt{500};      ///< for clocks that go apart
+
+  /// From an answer that granted a lease until it is certain that nothing runs.
+  std::chrono::milliseconds certain_after() const { return duration + stopping + doubt; }
+};
+
+/// What an agent holds, by its own word.
+enum class Holding {
+  unbound,   ///< nothing, and containers run all the same: it has never had a lease, or was released
+  nothing,   ///< nothing, so it lets nothing run
+  timed,     ///< a lease that runs out
+  standing,  ///< one that lasts until it hears from us again
+};
+
+enum class Grant {
+  refused,   ///< stop everything now
+  timed,     ///< go on until the lease ends
+  standing,  ///< go on until you hear from us again: we end in order, and until then nobody fails over
+  released,  ///< nobody counts on you: let everything run
+};
+
+struct LeaseRequest {
+  Holding holding = Holding::unbound;
+  std::uint32_t running = 0;  ///< containers of which processes are there
+  bool leaving = false;       ///< it ends in order and asks to be released
+  /// Number of the last answer that it has taken up; 0 for none. What it says counts only if it knows the newest, so
+  /// that a request which was long on its way tells nothing that is not true any more.
+  std::int64_t last_answer = 0;
+};
+
+/// A container that lives on another server now, and is not to be started here.
+struct LivesElsewhere {
+  std::string engine_name;
+  std::string engine_id;  ///< "" for whatever goes by that name
+};
+
+struct LeaseAnswer {
+  Grant grant = Grant::refused;
+  std::int64_t number = 0;
+  LeaseTerms terms;
+  std::vector<LivesElsewhere> elsewhere;
+};
+
+/// What may be counted on of a server's agent.
+enum class Bond {
+  none,      ///< nothing: no agent, or one that never held a lease
+  timed,     ///< it stops everything once it has not heard from us
+  standing,  ///< only what it says itself: it was given a standing lease
+};
+
+std::string_view name(Holding holding);
+std::string_view name(Grant grant);
+std::string_view name(Bond bond);
+
+}  // namespace berth::fleet
