@@ -89,7 +89,12 @@ TEST_P(RemainsTest, AServerIsFencedUntilItIsNot) {
   ASSERT_TRUE(book().fenced(server_));
   EXPECT_EQ(book().fenced(server_)->how, "person");
   EXPECT_GT(book().fenced(server_)->at.time_since_epoch().count(), 0);
-  write([&](store::Transaction& t) { return RemainsBook::unmark(t, server_); });
+  write([&](store::Transaction& t) -> Result<void> {
+    EXPECT_TRUE(*RemainsBook::is_marked(t, server_));
+    EXPECT_TRUE(*RemainsBook::unmark(t, server_));
+    EXPECT_FALSE(*RemainsBook::is_marked(t, server_));
+    return {};
+  });
   EXPECT_FALSE(book().fenced(server_));
 }
 
