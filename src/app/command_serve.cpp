@@ -1,9 +1,7 @@
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <memory>
 #include <ostream>
@@ -11,34 +9,13 @@
 #include "app/commands.h"
 #include "app/daemon.h"
 #include "app/local_command.h"
+#include "app/process_signals.h"
 #include "app/service_notifier.h"
 #include "app/version.h"
 #include "base/log.h"
 
 namespace berth::app {
 namespace {
-
-/// The signals that the daemon answers to, blocked in every thread and taken one by one by the main thread.
-class Signals {
- public:
-  Signals() {
-    sigemptyset(&set_);
-    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set_, number);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-  }
-  /// The next signal; nothing after `wait`, if one is given.
-  std::optional<int> next(std::optional<std::chrono::microseconds> wait) const {
-    const auto limit = wait.value_or(std::chrono::hours(1));
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit);
-    const timespec time{seconds.count(), std::chrono::nanoseconds(limit - seconds).count()};
-    const int number = sigtimedwait(&set_, nullptr, &time);
-    return number > 0 ? std::optional(number) : std::nullopt;
-  }
-
- private:
-  sigset_t set_{};
-};
 
 /// The password itself is shown to a person at a terminal only: a journal keeps what it is given.
 void tell_about(const FirstAdministrator& administrator, Console& console) {
@@ -69,7 +46,7 @@ void reload(Daemon& daemon, const ConfigurationSource& source, ServiceNotifier& 
 }
 
 /// Runs until it is told to end.
-void wait_for_end(Daemon& daemon, const ConfigurationSource& source, const Signals& signals,
+void wait_for_end(Daemon& daemon, const ConfigurationSource& source, const ProcessSignals& signals,
                   ServiceNotifier& notifier) {
   // Half of what systemd waits, and a quarter for the check itself.
   std::optional<std::chrono::microseconds> interval;
@@ -90,7 +67,7 @@ void wait_for_end(Daemon& daemon, const ConfigurationSource& source, const Signa
 }
 
 ExitCode serve(Console& console, const std::string& config_file) {
-  const Signals signals;
+  const ProcessSignals signals;
   // Files of the state folder are the owner's alone, whatever the shell's mask was.
   ::umask(0077);
   const ConfigurationSource source{config_file, console.environment, ::geteuid() == 0};

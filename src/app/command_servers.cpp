@@ -5,6 +5,7 @@
 #include <memory>
 #include <ostream>
 
+#include "api/container_rental/lease_wire.h"
 #include "api/container_rental/server_wire.h"
 #include "app/api_client.h"
 #include "app/commands.h"
@@ -137,6 +138,28 @@ Result<void> add(Console& console, const Options& options) {
   return report(console, options, BERTH_TRY(client.call(Method::post, kServers, json::to_json(request), kTestWait)));
 }
 
+/// The token alone goes to standard output, so that a script can take it.
+Result<void> issue_token(Console& console, const Options& options) {
+  auto client = BERTH_TRY(ApiClient::create(options.client, console));
+  const auto path = BERTH_TRY(path_of(client, options.name)) + "/agent";
+  const auto body = BERTH_TRY(client.call(Method::post, path, "", kTestWait));
+  if (options.format == "json") {
+    console.out << body << "\n";
+    return {};
+  }
+  const auto issued = json::from_json<wire::AgentToken>(body);
+  if (!issued) return nonsense(issued.error());
+  console.err << console.say(
+      {fmt::format("令牌只显示这一次。在该服务器上存入权限 0600 的文件，然后运行：\n  berth agent {} --berth URL "
+                   "--token-file 文件\n",
+                   issued->server),
+       fmt::format("The token is shown only this once. On that server, put it into a file of mode 0600 and run:\n"
+                   "  berth agent {} --berth URL --token-file FILE\n",
+                   issued->server)});
+  console.out << issued->token << "\n";
+  return {};
+}
+
 /// A change of one server that needs nothing else.
 std::function<Result<void>(Console&, const Options&)> change(Method method, const std::string& suffix) {
   return [method, suffix](Console& console, const Options& options) -> Result<void> {
@@ -172,6 +195,8 @@ void add_server_commands(Command root, Console& console) {
   adding.option("--label", options->labels, "NAME=VALUE; may be given again");
   adding.choice("--fence", options->fence, {"none", "agent", "command"}, "How it is fenced before a failover");
   adding.flag("--untested", options->untested, "Add it although it does not answer");
+  declare("agent", "Let an agent fence a server, and issue its token", issue_token)
+      .argument("NAME", options->name, "The server");
   const auto declare_change = [&](const char* name, const char* description, Method method, const char* suffix) {
     declare(name, description, change(method, suffix)).argument("NAME", options->name, "The server");
   };

@@ -18,6 +18,7 @@ void add_sealing_commands(Command root, Console& console);
 void add_login_commands(Command root, Console& console);
 void add_instance_commands(Command root, Console& console);
 void add_server_commands(Command root, Console& console);
+void add_agent_command(Command root, Console& console);
 void add_version_command(Command root, Console& console);
 /// `shape` is the whole command line's, asked for when the command runs.
 void add_completion_command(Command root, const CommandShape& shape, Console& console);

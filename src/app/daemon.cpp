@@ -17,6 +17,8 @@ constexpr std::chrono::minutes kSweepInterval{10};
 constexpr std::size_t kChangeThreads = 32;
 /// Password hashing takes 64 MiB and a core each.
 constexpr std::size_t kLoginThreads = 2;
+/// Leases of agents are answered from memory, but for a write now and then.
+constexpr std::size_t kRenewalThreads = 4;
 
 bool has_ipv6_loopback() {
   const int probe = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -98,6 +100,7 @@ Result<operations::Verdict> Daemon::reconcile(const operations::Operation& opera
 void Daemon::build_pools() {
   changes_ = std::make_unique<WorkerPool>(WorkerPool::Settings{.name = "changes", .threads = kChangeThreads});
   logins_ = std::make_unique<WorkerPool>(WorkerPool::Settings{.name = "logins", .threads = kLoginThreads});
+  renewals_ = std::make_unique<WorkerPool>(WorkerPool::Settings{.name = "renewals", .threads = kRenewalThreads});
   reads_ = std::make_unique<WorkerPool>(
       WorkerPool::Settings{.name = "reads", .threads = loaded_.configuration.server.workers});
   authenticator_ = std::make_unique<api::Authenticator>(*foundation_->identity, system_clock(),
@@ -107,9 +110,9 @@ void Daemon::build_pools() {
 Result<void> Daemon::build_rental() {
   rental_ = BERTH_TRY(api::container_rental::ContainerRental::create(
       {containers_->containers(), containers_->servers(), containers_->containers(), containers_->ha(),
-       containers_->acl(), containers_->rentals(), containers_->traffic(), containers_->alerts(),
+       containers_->leases(), containers_->acl(), containers_->rentals(), containers_->traffic(), containers_->alerts(),
        containers_->notifier(), *operations_, *foundation_->identity, *authenticator_, foundation_->metrics,
-       system_clock(), *changes_, *logins_, *reads_}));
+       system_clock(), *changes_, *logins_, *reads_, *renewals_}));
   return {};
 }
 

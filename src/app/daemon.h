@@ -73,6 +73,7 @@ class Daemon {
   std::unique_ptr<ContainerParts> containers_;
   std::unique_ptr<WorkerPool> changes_;
   std::unique_ptr<WorkerPool> logins_;
+  std::unique_ptr<WorkerPool> renewals_;
   std::unique_ptr<WorkerPool> reads_;
   std::unique_ptr<api::Authenticator> authenticator_;
   std::unique_ptr<api::lxd_panel::LxdPanel> panel_;

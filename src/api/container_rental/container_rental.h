@@ -13,6 +13,7 @@
 namespace berth::fleet {
 class ContainerMover;
 class HighAvailability;
+class LeaseBook;
 class ServerRegistry;
 }  // namespace berth::fleet
 namespace berth::rental {
@@ -39,6 +40,7 @@ class ContainerRental {
     fleet::ServerRegistry& servers;
     fleet::ContainerMover& mover;
     fleet::HighAvailability& ha;
+    fleet::LeaseBook& leases;
     rental::AclService& acl;
     rental::RentalService& rentals;
     telemetry::TrafficMeter& traffic;
@@ -55,6 +57,8 @@ class ContainerRental {
     WorkerPool& logins;
     /// Threads for everything short that reads the store.
     WorkerPool& reads;
+    /// Threads for the leases of agents alone.
+    WorkerPool& renewals;
   };
 
   /// Declares and seals every route.

@@ -3,6 +3,7 @@
 #include "api/container_rental/container_rental.h"
 #include "api/container_rental/server_wire.h"
 #include "api/container_rental/wire.h"
+#include "fleet/lease_book.h"
 #include "fleet/server_registry.h"
 
 namespace berth::api::container_rental {
@@ -29,7 +30,7 @@ fleet::ServerAddress address_of(const Request& request, std::string url) {
   return address;
 }
 
-ServerInfo info_of(const fleet::ServerView& view) {
+ServerInfo info_of(const fleet::ServerView& view, const fleet::LeaseBook& leases) {
   const fleet::Server& server = view.server;
   const fleet::ServerStatus& status = view.status;
   ServerInfo info;
@@ -40,6 +41,11 @@ ServerInfo info_of(const fleet::ServerView& view) {
   info.reason = status.reason;
   info.placement = fleet::name(server.placement);
   info.fence = fleet::name(server.fence);
+  if (server.fence == fleet::Fence::agent) {
+    const auto agent = leases.agent(server.id);
+    info.agent = AgentState{std::string(fleet::name(agent.bond)), std::nullopt};
+    if (agent.silent_for) info.agent->silent_for = agent.silent_for->count();
+  }
   info.labels = server.labels;
   info.engine = status.product;
   if (status.latency) info.latency = status.latency->count();
@@ -82,13 +88,13 @@ void ContainerRental::add_server_routes() {
       {Method::get, "/api/servers", kServersRead, {"服务器列表", "The servers"}, "servers"},
       [this](const Call&, Nothing, Nothing, Nothing) -> Result<ServerInfos> {
         ServerInfos infos;
-        for (const auto& view : parts_.servers.list()) infos.servers.push_back(info_of(view));
+        for (const auto& view : parts_.servers.list()) infos.servers.push_back(info_of(view, parts_.leases));
         return infos;
       });
   contract_->add<ServerPath, Nothing, Nothing>(
       {Method::get, "/api/servers/{server_id}", kServersRead, {"服务器详情", "One server"}, "servers"},
       [this](const Call&, ServerPath path, Nothing, Nothing) -> Result<ServerInfo> {
-        return info_of(BERTH_TRY(parts_.servers.find(fleet::ServerId(path.server_id))));
+        return info_of(BERTH_TRY(parts_.servers.find(fleet::ServerId(path.server_id))), parts_.leases);
       });
   contract_->add<Nothing, Nothing, NewServerRequest>(
       {Method::post,

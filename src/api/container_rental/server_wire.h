@@ -93,6 +93,14 @@ struct ServerCreated {
 };
 BOOST_DESCRIBE_STRUCT(ServerCreated, (), (message, server_id))
 
+/// What is known of the agent of a server whose fence is one. `bond` is what may be counted on: "none", "timed" (it
+/// stops everything when it hears nothing) or "standing" (not before it hears something); `silent_for` in milliseconds.
+struct AgentState {
+  std::string bond;
+  std::optional<std::int64_t> silent_for;
+};
+BOOST_DESCRIBE_STRUCT(AgentState, (), (bond, silent_for))
+
 /// Memory and disk in bytes, latency and clock difference in milliseconds.
 struct ServerInfo {
   std::int64_t server_id = 0;
@@ -102,6 +110,7 @@ struct ServerInfo {
   std::string reason;
   std::string placement;
   std::string fence;
+  std::optional<AgentState> agent;
   std::map<std::string, std::string> labels;
   std::string engine;
   std::optional<std::int64_t> latency;
@@ -118,7 +127,7 @@ struct ServerInfo {
   std::string created_at;
 };
 BOOST_DESCRIBE_STRUCT(ServerInfo, (),
-                      (server_id, name, url, status, reason, placement, fence, labels, engine, latency,
+                      (server_id, name, url, status, reason, placement, fence, agent, labels, engine, latency,
                        clock_difference, answered_at, cpus, cpus_reserved, memory_total, memory_reserved, disk_total,
                        disk_free, containers, running, created_at))
 

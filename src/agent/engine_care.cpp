@@ -1,0 +1,131 @@
+// What an agent does through the engine, where that answers: learns what there is, stops it in order, starts it again.
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "agent/agent.h"
+#include "base/log.h"
+
+namespace berth::agent {
+namespace {
+
+using compute::EngineProgress;
+using compute::Status;
+
+constexpr std::chrono::milliseconds kListLimit{1000};
+constexpr std::chrono::milliseconds kStopLimit{3000};
+constexpr std::chrono::milliseconds kStartLimit{30'000};
+/// Between looks while nothing may run.
+constexpr std::chrono::milliseconds kWatchful{250};
+/// Containers that are stopped at the same time.
+constexpr std::size_t kAtOnce = 16;
+constexpr int kMostStarts = 10;
+
+bool is_up(Status status) {
+  return status != Status::stopped && status != Status::error;
+}
+
+}  // namespace
+
+void Agent::keep_up_with_engine() {
+  Lock lock(mutex_);
+  while (!ending_) {
+    lock.unlock();
+    const auto up = look_at_engine();
+    if (is_silent()) {
+      stop_through_engine(up);
+    } else {
+      start_again();
+    }
+    lock.lock();
+    // When it falls silent, or may start things again, that is looked after at once.
+    const bool silent = silent_since_.has_value();
+    wake_.wait_for(lock, silent ? kWatchful : settings_.engine_look,
+                   [&] { return ending_ || silent_since_.has_value() != silent; });
+  }
+}
+
+/// What is up, by name; nothing while the engine does not answer.
+std::vector<std::string> Agent::look_at_engine() {
+  const auto listed = engine_.list(Deadline::after(kListLimit));
+  std::vector<std::string> up;
+  std::map<std::string, std::string> running;
+  std::set<std::string> ids;
+  if (listed) {
+    for (const auto& instance : *listed) {
+      ids.insert(instance.engine_id);
+      if (!is_up(instance.status)) continue;
+      up.push_back(instance.name);
+      running.emplace(instance.name, instance.engine_id);
+    }
+  }
+  const Lock lock(mutex_);
+  engine_answers_ = listed.has_value();
+  if (!listed) return {};
+  // What runs without a lease is not what is to run.
+  if (!keeper_.must_be_silent(boot_clock_now()) && !silent_since_) seen_running_ = std::move(running);
+  Memory::Content content = memory_.content();
+  content.ids = std::move(ids);
+  remember(lock, std::move(content));
+  return up;
+}
+
+void Agent::stop_through_engine(const std::vector<std::string>& names) {
+  std::atomic<std::size_t> next{0};
+  const auto grace = std::chrono::ceil<std::chrono::seconds>(settings_.grace);
+  const auto work = [&] {
+    for (std::size_t i = next++; i < names.size() && is_silent(); i = next++) {
+      const auto stopped = engine_.stop(names[i], grace, EngineProgress{}, Deadline::after(kStopLimit));
+      if (!stopped) log::warning("agent", "stopping {}: {}", names[i], stopped.error().describe());
+    }
+  };
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < std::min(kAtOnce, names.size()); ++i) threads.emplace_back(work);
+}
+
+bool Agent::lives_elsewhere(const std::string& name) const {
+  const Lock lock(mutex_);
+  return std::ranges::find(elsewhere_, name, &fleet::LivesElsewhere::engine_name) != elsewhere_.end();
+}
+
+void Agent::forget_stopped(const std::string& name) {
+  const Lock lock(mutex_);
+  failed_starts_.erase(name);
+  Memory::Content content = memory_.content();
+  content.stopped.erase(name);
+  remember(lock, std::move(content));
+}
+
+void Agent::start_again() {
+  std::set<std::string> names;
+  {
+    const Lock lock(mutex_);
+    // After a start of the agent it is not known yet what lives elsewhere.
+    if (!answered_ || !engine_answers_) return;
+    names = memory_.content().stopped;
+  }
+  for (const auto& name : names) {
+    if (is_silent()) return;
+    if (lives_elsewhere(name)) {
+      log::info("agent", "{} lives elsewhere now and is not started again", name);
+      forget_stopped(name);
+      continue;
+    }
+    const auto started = engine_.start(name, EngineProgress{}, Deadline::after(kStartLimit));
+    if (started || started.error().code() == ErrorCode::not_found) {
+      log::info("agent", "{} {}", name, started ? "was started again" : "is not there any more");
+      forget_stopped(name);
+      continue;
+    }
+    log::warning("agent", "starting {} again: {}", name, started.error().describe());
+    const Lock lock(mutex_);
+    if (++failed_starts_[name] < kMostStarts) continue;
+    failed_starts_.erase(name);
+    Memory::Content content = memory_.content();
+    content.stopped.erase(name);
+    remember(lock, std::move(content));
+    log::error("agent", "{} is given up: it did not start {} times", name, kMostStarts);
+  }
+}
+
+}  // namespace berth::agent
