@@ -54,7 +54,12 @@ Agent::~Agent() {
 }
 
 void Agent::start() {
-  order_kept_at_ = boot_clock_now().time_since_epoch().count();
+  const Instant now = boot_clock_now();
+  order_kept_at_ = std::chrono::nanoseconds(now.time_since_epoch()).count();
+  {
+    const Lock lock(mutex_);
+    if (keeper_.must_be_silent(now)) begin_silence(lock, now);
+  }
   ordering_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "agent-order");
     keep_order();

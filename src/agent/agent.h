@@ -55,6 +55,7 @@ class Agent {
   Agent& operator=(const Agent&) = delete;
   ~Agent();
 
+  /// When this returns, nothing comes back with its engine that must not run, so that the engine may be started.
   void start();
   /// Asks to be released, so that containers run on without it; true if it was. Where that fails everything stops as
   /// the lease ends, and this returns false once nothing runs any more. Ends its threads.
@@ -75,6 +76,9 @@ class Agent {
 
   // stopping.cpp: letting nothing run
   void keep_order();
+  void begin_silence(const Lock& lock, Instant now);
+  /// Without a restart policy nothing comes back with its engine.
+  void take_policies(const Lock& lock);
   void silence(Instant now);
   std::set<std::string> ids() const;
   void use_last_resort(std::size_t left);
@@ -83,9 +87,15 @@ class Agent {
   void keep_up_with_engine();
   std::vector<std::string> look_at_engine();
   void stop_through_engine(const std::vector<std::string>& names);
+  void take_policies_through_engine();
+  /// What was taken and stopped while there was no lease.
+  void make_good();
+  void give_policies_back();
   void start_again();
+  bool may_act() const;
   bool lives_elsewhere(const std::string& name) const;
   void forget_stopped(const std::string& name);
+  void forget_taken(const std::string& name);
 
   bool is_silent() const;
   /// Wakes who rests, as something has changed.
@@ -110,6 +120,7 @@ class Agent {
   std::vector<fleet::LivesElsewhere> elsewhere_;
   std::map<std::string, std::string> seen_running_;  ///< ids of what the engine ran, by name
   std::map<std::string, int> failed_starts_;
+  std::set<std::string> disarmed_;  ///< the engine that runs knows that their policy was taken
   bool engine_answers_ = false;
   std::optional<Instant> silent_since_;
   int quiet_rounds_ = 0;  ///< in a row, without a lease, that found nothing running

@@ -5,6 +5,7 @@
 
 #include "agent/agent.h"
 #include "base/log.h"
+#include "compute/container_engine.h"
 
 namespace berth::agent {
 namespace {
@@ -33,9 +34,10 @@ void Agent::keep_up_with_engine() {
     lock.unlock();
     const auto up = look_at_engine();
     if (is_silent()) {
+      take_policies_through_engine();
       stop_through_engine(up);
     } else {
-      start_again();
+      make_good();
     }
     lock.lock();
     // When it falls silent, or may start things again, that is looked after at once.
@@ -83,6 +85,73 @@ void Agent::stop_through_engine(const std::vector<std::string>& names) {
   for (std::size_t i = 0; i < std::min(kAtOnce, names.size()); ++i) threads.emplace_back(work);
 }
 
+void Agent::take_policies_through_engine() {
+  std::vector<std::string> names;
+  {
+    const Lock lock(mutex_);
+    if (!engine_answers_) {
+      // It may have written what it had in memory as it ended.
+      disarmed_.clear();
+      if (silent_since_) take_policies(lock);
+      return;
+    }
+    for (const auto& [name, policy] : memory_.content().taken) {
+      if (!disarmed_.contains(name)) names.push_back(name);
+    }
+  }
+  compute::ContainerAbility* ability = engine_.containers();
+  for (const auto& name : names) {
+    if (ability == nullptr || !is_silent()) return;
+    const auto taken = ability->set_restart_policy(name, compute::RestartPolicy::no, Deadline::after(kListLimit));
+    if (!taken && taken.error().code() != ErrorCode::not_found) {
+      log::warning("agent", "taking the restart policy of {}: {}", name, taken.error().describe());
+      continue;
+    }
+    const Lock lock(mutex_);
+    disarmed_.insert(name);
+  }
+}
+
+bool Agent::may_act() const {
+  const Lock lock(mutex_);
+  // After a start it is not known yet what lives elsewhere.
+  return answered_ && engine_answers_ && !keeper_.must_be_silent(boot_clock_now());
+}
+
+void Agent::make_good() {
+  give_policies_back();
+  start_again();
+}
+
+void Agent::give_policies_back() {
+  std::map<std::string, compute::RestartPolicy> taken;
+  {
+    const Lock lock(mutex_);
+    taken = memory_.content().taken;
+  }
+  compute::ContainerAbility* ability = engine_.containers();
+  for (const auto& [name, policy] : taken) {
+    if (ability == nullptr || !may_act()) return;
+    if (lives_elsewhere(name)) {
+      forget_taken(name);
+      continue;
+    }
+    const auto given = ability->set_restart_policy(name, policy, Deadline::after(kListLimit));
+    if (given || given.error().code() == ErrorCode::not_found) {
+      forget_taken(name);
+    } else {
+      log::warning("agent", "giving {} its restart policy back: {}", name, given.error().describe());
+    }
+  }
+}
+
+void Agent::forget_taken(const std::string& name) {
+  const Lock lock(mutex_);
+  Memory::Content content = memory_.content();
+  content.taken.erase(name);
+  remember(lock, std::move(content));
+}
+
 bool Agent::lives_elsewhere(const std::string& name) const {
   const Lock lock(mutex_);
   return std::ranges::find(elsewhere_, name, &fleet::LivesElsewhere::engine_name) != elsewhere_.end();
@@ -100,12 +169,10 @@ void Agent::start_again() {
   std::set<std::string> names;
   {
     const Lock lock(mutex_);
-    // After a start of the agent it is not known yet what lives elsewhere.
-    if (!answered_ || !engine_answers_) return;
     names = memory_.content().stopped;
   }
   for (const auto& name : names) {
-    if (is_silent()) return;
+    if (!may_act()) return;
     if (lives_elsewhere(name)) {
       log::info("agent", "{} lives elsewhere now and is not started again", name);
       forget_stopped(name);
@@ -118,12 +185,11 @@ void Agent::start_again() {
       continue;
     }
     log::warning("agent", "starting {} again: {}", name, started.error().describe());
-    const Lock lock(mutex_);
-    if (++failed_starts_[name] < kMostStarts) continue;
-    failed_starts_.erase(name);
-    Memory::Content content = memory_.content();
-    content.stopped.erase(name);
-    remember(lock, std::move(content));
+    {
+      const Lock lock(mutex_);
+      if (++failed_starts_[name] < kMostStarts) continue;
+    }
+    forget_stopped(name);
     log::error("agent", "{} is given up: it did not start {} times", name, kMostStarts);
   }
 }

@@ -25,8 +25,9 @@ struct Written {
   std::string boot;
   std::vector<std::string> ids;
   std::vector<std::string> stopped;
+  std::map<std::string, std::string> taken;
 };
-BOOST_DESCRIBE_STRUCT(Written, (), (bound, standing, until, boot, ids, stopped))
+BOOST_DESCRIBE_STRUCT(Written, (), (bound, standing, until, boot, ids, stopped, taken))
 
 constexpr std::size_t kLongest = 16UL << 20U;
 
@@ -81,7 +82,7 @@ Result<void> sync_folder(const std::filesystem::path& folder) {
 
 bool Memory::Content::operator==(const Content& other) const {
   return lease.bound == other.lease.bound && lease.standing == other.lease.standing &&
-         lease.until == other.lease.until && ids == other.ids && stopped == other.stopped;
+         lease.until == other.lease.until && ids == other.ids && stopped == other.stopped && taken == other.taken;
 }
 
 Result<Memory> Memory::open(std::filesystem::path file) {
@@ -101,18 +102,25 @@ Result<Memory> Memory::open(std::filesystem::path file) {
   if (written->boot == memory.boot_) memory.content_.lease.until = Instant(std::chrono::nanoseconds(written->until));
   memory.content_.ids = {written->ids.begin(), written->ids.end()};
   memory.content_.stopped = {written->stopped.begin(), written->stopped.end()};
+  for (const auto& [container, word] : written->taken) {
+    if (const auto policy = compute::parse_restart_policy(word)) memory.content_.taken.emplace(container, *policy);
+  }
   return memory;
 }
 
 Result<void> Memory::keep(Content content) {
   if (content == content_) return {};
-  const bool binding = content.lease.bound != content_.lease.bound || content.lease.standing != content_.lease.standing;
+  // What a container's policy was is written nowhere else.
+  const bool binding = content.lease.bound != content_.lease.bound ||
+                       content.lease.standing != content_.lease.standing || content.taken != content_.taken;
   Written written{content.lease.bound,
                   content.lease.standing,
                   std::chrono::nanoseconds(content.lease.until.time_since_epoch()).count(),
                   boot_,
                   {content.ids.begin(), content.ids.end()},
-                  {content.stopped.begin(), content.stopped.end()}};
+                  {content.stopped.begin(), content.stopped.end()},
+                  {}};
+  for (const auto& [container, policy] : content.taken) written.taken.emplace(container, name(policy));
   const std::filesystem::path fresh = file_.string() + ".new";
   BERTH_CHECK(write_all(fresh, json::to_json(written), binding));
   std::error_code problem;

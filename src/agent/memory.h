@@ -1,11 +1,13 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 
 #include "agent/lease_keeper.h"
 #include "base/result.h"
+#include "compute/container.h"
 
 namespace berth::agent {
 
@@ -17,6 +19,7 @@ class Memory {
     KeptLease lease;
     std::set<std::string> ids;      ///< of containers, as the engine told them
     std::set<std::string> stopped;  ///< names of those that it stopped itself, to start them again
+    std::map<std::string, compute::RestartPolicy> taken;  ///< by name: policies to be given back
     bool operator==(const Content&) const;
   };
 

@@ -4,6 +4,7 @@
 
 #include "agent/agent.h"
 #include "agent/container_processes.h"
+#include "agent/restart_policies.h"
 #include "base/log.h"
 
 namespace berth::agent {
@@ -41,19 +42,34 @@ void Agent::keep_order() {
       rest(lock, time);
       continue;
     }
-    if (!silent_since_) {
-      silent_since_ = now;
-      Memory::Content content = memory_.content();
-      for (const auto& [name, id] : seen_running_) content.stopped.insert(name);
-      log::warning("agent", "no lease: stopping everything ({} containers ran)", seen_running_.size());
-      remember(lock, std::move(content));
-      tell_change(lock);
-    }
+    if (!silent_since_) begin_silence(lock, now);
     lock.unlock();
     silence(now);
     lock.lock();
     wake_.wait_for(lock, kRound, [this] { return ending_; });
   }
+}
+
+void Agent::begin_silence(const Lock& lock, Instant now) {
+  silent_since_ = now;
+  log::warning("agent", "no lease: stopping everything ({} containers ran)", seen_running_.size());
+  Memory::Content content = memory_.content();
+  for (const auto& [name, id] : seen_running_) content.stopped.insert(name);
+  remember(lock, std::move(content));
+  disarmed_.clear();
+  take_policies(lock);
+  tell_change(lock);
+}
+
+void Agent::take_policies(const Lock& lock) {
+  const auto taken = take_restart_policies(settings_.containers);
+  if (taken.empty()) return;
+  Memory::Content content = memory_.content();
+  for (const auto& [id, policy] : taken) {
+    content.taken[policy.container] = policy.policy;
+    if (policy.starts) content.stopped.insert(policy.container);
+  }
+  remember(lock, std::move(content));
 }
 
 void Agent::silence(Instant now) {

@@ -62,9 +62,9 @@ ExitCode run(Console& console, const Options& options) {
   if (options.last_resort == "reboot") settings.last_resort = reboot_now;
   auto agent = agent::Agent::create(std::move(settings), source, engine);
   if (!agent) return console.fail(agent.error());
-  log::info("agent", "berth {} holds the lease of server {}", version(), options.server);
   ServiceNotifier notifier;
   (*agent)->start();
+  log::info("agent", "berth {} holds the lease of server {}", version(), options.server);
   notifier.ready("holding the lease of " + options.server);
   wait_for_end(**agent, signals, notifier);
   notifier.stopping();

@@ -26,6 +26,8 @@ class ContainerAbility {
   /// Pausing a paused one and resuming a running one succeed. Errors: conflict "instance.state".
   virtual Result<void> pause(const std::string& name, Deadline deadline) = 0;
   virtual Result<void> resume(const std::string& name, Deadline deadline) = 0;
+  /// When the engine starts it again by itself from now on.
+  virtual Result<void> set_restart_policy(const std::string& name, RestartPolicy policy, Deadline deadline) = 0;
 };
 
 /// Who we are to a registry.

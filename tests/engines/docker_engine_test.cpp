@@ -154,6 +154,20 @@ TEST_F(DockerEngineTest, PausesAndResumesAsOftenAsOneLikes) {
   expect_error(containers->inspect("nobody", soon()), ErrorCode::not_found, "instance.not_found");
 }
 
+TEST_F(DockerEngineTest, ChangesWhenAContainerIsStartedAgain) {
+  auto wanted = wish(true);
+  wanted.container.emplace().restart_policy = compute::RestartPolicy::always;
+  make(wanted);
+  for (const auto policy : {compute::RestartPolicy::no, compute::RestartPolicy::no,
+                            compute::RestartPolicy::unless_stopped, compute::RestartPolicy::always}) {
+    const auto set = engine_.containers()->set_restart_policy(wanted.name, policy, soon());
+    ASSERT_TRUE(set) << set.error().describe();
+    EXPECT_EQ(inspect(wanted.name).settings.restart_policy, policy);
+  }
+  expect_error(engine_.containers()->set_restart_policy("nobody", compute::RestartPolicy::no, soon()),
+               ErrorCode::not_found, "instance.not_found");
+}
+
 TEST_F(DockerEngineTest, StopsAPausedOne) {
   const std::string name = make(true);
   ASSERT_TRUE(engine_.containers()->pause(name, soon()));
@@ -329,9 +343,8 @@ TEST_F(DockerEngineTest, ReadsTheLogOfATerminalAsItIs) {
   const auto output = std::make_shared<OutputCollector>();
   const auto console = engine_.terminals()->console("dk-tty", {100, 30}, output, soon());
   ASSERT_TRUE(console) << console.error().describe();
-  EXPECT_TRUE(eventually([&] {
-    return run("dk-tty", {"stty", "-F", "/proc/1/fd/0", "size"}).standard_output == "30 100\n";
-  }));
+  EXPECT_TRUE(
+      eventually([&] { return run("dk-tty", {"stty", "-F", "/proc/1/fd/0", "size"}).standard_output == "30 100\n"; }));
 }
 
 // ---- commands

@@ -44,4 +44,11 @@ Result<void> Containers::resume(const std::string& name, Deadline deadline) {
   return Error(ErrorCode::conflict, "instance.state", {"容器未在运行", "The container is not running"});
 }
 
+Result<void> Containers::set_restart_policy(const std::string& name, compute::RestartPolicy policy, Deadline deadline) {
+  const std::string path = BERTH_TRY(api_.container_path(name, deadline));
+  BERTH_CHECK(api_.call(http::Method::post, path + "/update", write_restart_policy(policy), Subject::of_container(name),
+                        deadline));
+  return {};
+}
+
 }  // namespace berth::drivers::docker

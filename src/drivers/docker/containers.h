@@ -12,6 +12,7 @@ class Containers : public compute::ContainerAbility {
   Result<compute::ContainerDetail> inspect(const std::string& name, Deadline deadline) override;
   Result<void> pause(const std::string& name, Deadline deadline) override;
   Result<void> resume(const std::string& name, Deadline deadline) override;
+  Result<void> set_restart_policy(const std::string& name, compute::RestartPolicy policy, Deadline deadline) override;
 
  private:
   /// Succeeds where the engine refuses because it is so already.

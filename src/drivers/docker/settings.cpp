@@ -43,6 +43,11 @@ struct Restart {
 };
 BOOST_DESCRIBE_STRUCT(Restart, (), (Name))
 
+struct RestartUpdate {
+  Restart RestartPolicy;
+};
+BOOST_DESCRIBE_STRUCT(RestartUpdate, (), (RestartPolicy))
+
 using Integer = std::optional<std::optional<std::int64_t>>;
 
 struct HostSettings {
@@ -252,6 +257,10 @@ std::string write_creation(const compute::NewInstance& wish, const std::string& 
   }
   if (wish.limits.disk_bytes) host.StorageOpt = StringMap{{"size", std::to_string(*wish.limits.disk_bytes)}};
   return json::to_json(body);
+}
+
+std::string write_restart_policy(compute::RestartPolicy policy) {
+  return json::to_json(RestartUpdate{{std::string(compute::name(policy))}});
 }
 
 Result<std::string> write_update(const compute::InstanceChange& change, json::View host) {

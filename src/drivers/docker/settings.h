@@ -27,6 +27,9 @@ std::string write_creation(const compute::NewInstance& wish, const std::string& 
 /// Errors: unsupported "engine.unsupported" for what Docker cannot change in place.
 Result<std::string> write_update(const compute::InstanceChange& change, json::View host);
 
+/// The body of a request that changes when a container is started again.
+std::string write_restart_policy(compute::RestartPolicy policy);
+
 /// The limits of a container's HostConfig.
 compute::InstanceLimits decode_limits(json::View host);
 

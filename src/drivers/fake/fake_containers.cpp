@@ -217,6 +217,14 @@ Result<compute::ContainerDetail> FakeEngine::inspect(const std::string& name, De
   return detail;
 }
 
+Result<void> FakeEngine::set_restart_policy(const std::string& name, compute::RestartPolicy policy, Deadline deadline) {
+  BERTH_CHECK(faults_.enter("set_restart_policy", name, deadline));
+  const std::lock_guard lock(mutex_);
+  Stored* stored = BERTH_TRY(need(name));
+  stored->settings.restart_policy = policy;
+  return {};
+}
+
 Result<void> FakeEngine::pause(const std::string& name, Deadline deadline) {
   BERTH_CHECK(faults_.enter("pause", name, deadline));
   const std::lock_guard lock(mutex_);

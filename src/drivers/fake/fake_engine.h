@@ -139,6 +139,7 @@ class FakeEngine final : public compute::InstanceEngine,
 
   // compute::ContainerAbility
   Result<compute::ContainerDetail> inspect(const std::string& name, Deadline deadline) override;
+  Result<void> set_restart_policy(const std::string& name, compute::RestartPolicy policy, Deadline deadline) override;
   Result<void> pause(const std::string& name, Deadline deadline) override;
   Result<void> resume(const std::string& name, Deadline deadline) override;
 
