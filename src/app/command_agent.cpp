@@ -48,6 +48,7 @@ void wait_for_end(agent::Agent& agent, const ProcessSignals& signals, ServiceNot
 ExitCode run(Console& console, const Options& options) {
   const ProcessSignals signals;
   ::umask(0077);
+  log::configure({});
   auto token = read_secret_file(options.token_file);
   if (!token) return console.fail(token.error());
   auto client = ApiClient::create_unsigned(options.berth, console);
@@ -65,6 +66,7 @@ ExitCode run(Console& console, const Options& options) {
   ServiceNotifier notifier;
   (*agent)->start();
   log::info("agent", "berth {} holds the lease of server {}", version(), options.server);
+  log::flush();
   notifier.ready("holding the lease of " + options.server);
   wait_for_end(**agent, signals, notifier);
   notifier.stopping();

@@ -258,6 +258,8 @@ Result<std::string> Containers::move_away(const Target& begun, const UnitPointer
     context.progress(30, "stopping");
     compute::ContainerAbility* ability = unit->engine->containers();
     if (status == Status::frozen && ability != nullptr) BERTH_CHECK(ability->resume(engine_name, deadline));
+    // Should its engine restart from here on, it must not bring it back.
+    set_restart_policy(unit, engine_name, compute::RestartPolicy::no);
     BERTH_CHECK(unit->engine->stop(engine_name, settings_.stop_grace, progress_of(context, 30, 35), deadline));
     unit->inventory->refresh(engine_name, Deadline::after(kReadBack));
   }
@@ -323,6 +325,7 @@ Result<bool> Containers::settle_move(const Target& target, Deadline deadline) {
   if (pending.started) BERTH_CHECK(note_started(row.id, false));
   if (answers(from)) {
     if (pending.was_running && BERTH_TRY(has(from, row.engine_name, deadline))) {
+      set_restart_policy(from, row.engine_name, row.desired.settings.restart_policy);
       auto started = from->engine->start(row.engine_name, compute::EngineProgress{}, deadline);
       if (!started && no_answer(started.error())) return take_error(started);
       if (!started) log::error("fleet", "{} does not start again: {}", row.name, started.error().describe());

@@ -41,6 +41,15 @@ Result<void> Containers::forget_remains(const Remains& remains) {
   return remains_.load();
 }
 
+void Containers::set_restart_policy(const UnitPointer& unit, const std::string& engine_name,
+                                    compute::RestartPolicy policy) {
+  compute::ContainerAbility* ability = unit->engine->containers();
+  if (ability == nullptr) return;
+  const auto set = ability->set_restart_policy(engine_name, policy, Deadline::after(settings_.quick_limit));
+  if (set || set.error().code() == ErrorCode::not_found) return;
+  log::warning("fleet", "the restart policy of {} on {}: {}", engine_name, unit->name, set.error().describe());
+}
+
 Result<void> Containers::bury(const UnitPointer& unit, const Remains& remains, Deadline deadline) {
   const auto row = catalog_.book().row(remains.container);
   auto read = unit->engine->get(remains.engine_name, deadline.sooner(settings_.quick_limit));
@@ -72,6 +81,7 @@ bool Containers::clear_remains(const UnitPointer& unit, ContainerBook::Differenc
   bool done = true;
   const auto silence = [&](const std::string& engine_name) {
     log::warning("fleet", "stopping {} on {}: it lives elsewhere now", engine_name, unit->name);
+    set_restart_policy(unit, engine_name, compute::RestartPolicy::no);
     const auto stopped = unit->engine->stop(engine_name, std::chrono::seconds(0), compute::EngineProgress{}, deadline);
     if (!stopped && stopped.error().code() != ErrorCode::not_found) {
       log::error("fleet", "{} on {} still runs: {}", engine_name, unit->name, stopped.error().describe());
@@ -99,6 +109,7 @@ bool Containers::clear_remains(const UnitPointer& unit, ContainerBook::Differenc
     silence(row->engine_name);
     if (may_run_elsewhere() || !row->pending->was_running) continue;
     // It was given back to this server meanwhile.
+    set_restart_policy(unit, row->engine_name, row->desired.settings.restart_policy);
     const auto started = unit->engine->start(row->engine_name, compute::EngineProgress{}, deadline);
     if (!started) log::error("fleet", "{} does not start again: {}", row->name, started.error().describe());
     unit->inventory->refresh(row->engine_name, Deadline::after(kReadBack));

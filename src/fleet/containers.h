@@ -234,6 +234,8 @@ class Containers final : public ContainerService, public ContainerMover {
   /// Stops what lives elsewhere now, before anything else is done about a server that answers; false if something is
   /// left to be done.
   bool clear_remains(const UnitPointer& unit, ContainerBook::Differences& found);
+  /// When an engine brings a container back by itself; where it cannot be told, what it brings back is stopped.
+  void set_restart_policy(const UnitPointer& unit, const std::string& engine_name, compute::RestartPolicy policy);
   Result<void> bury(const UnitPointer& unit, const Remains& remains, Deadline deadline);
   Result<void> forget_remains(const Remains& remains);
 

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <future>
 
+#include "fleet/failover_watch.h"
 #include "fleet/fence_command.h"
 #include "fleet/fleet_fixture.h"
 #include "fleet/high_availability.h"
@@ -37,8 +38,8 @@ class FailoverTest : public FleetFixture {
     ha_settings_.knock = std::chrono::milliseconds(200);
     ha_settings_.patience = std::chrono::milliseconds(2000);
     leases_ = take(open_leases(terms_));
-    ha_ = std::make_unique<HighAvailability>(
-        ha_settings_, HighAvailability::Parts{*containers_, *registry_, *operations_, *leases_});
+    ha_ = std::make_unique<HighAvailability>(ha_settings_,
+                                             HighAvailability::Parts{*containers_, *registry_, *operations_, *leases_});
   }
   void come_back_with_ha() {
     operations_->drain(Deadline::after(std::chrono::milliseconds(150)));
@@ -363,6 +364,116 @@ TEST(FenceCommandTest, OnlyAnEndWithZeroInTimeIsSuccess) {
   EXPECT_TRUE(run({"/bin/sh", "-c", "test -z \"$HOME\" && test \"$BERTH_SERVER_ID\" = 7 && test \"$PWD\" = /"},
                   std::chrono::seconds(10)));
   EXPECT_TRUE(run({"test", "$(false); a b", "=", "$(false); a b"}, std::chrono::seconds(10))) << "no shell";
+}
+
+/// Servers with agents that keep to the rules, and who watches over them.
+class AgentFailoverTest : public FailoverTest {
+ protected:
+  void SetUp() override {
+    terms_ = {.duration = std::chrono::milliseconds(300),
+              .renewal = std::chrono::milliseconds(50),
+              .stopping = std::chrono::milliseconds(100),
+              .doubt = std::chrono::milliseconds(50)};
+    FailoverTest::SetUp();
+    const ServerId one = id_of("one");
+    take(registry_->update(one, {.fence = Fence::agent}, TestFirst::no, admin().origin));
+    token_ = std::string(take(leases_->issue_token(take(registry_->find(one)).server, admin().origin)).reveal());
+    watch_settings_.first_retry = std::chrono::milliseconds(50);
+    start_watch();
+  }
+  void start_watch() {
+    watch_ = std::make_unique<FailoverWatch>(
+        watch_settings_, FailoverWatch::Parts{*ha_, *registry_, *leases_, *containers_, system_clock()});
+  }
+  Grant ask(Holding holding, std::uint32_t running) {
+    const auto answer = take(leases_->answer("one", token_, {holding, running, false, last_answer_}));
+    last_answer_ = answer.number;
+    return answer.grant;
+  }
+  void bind() {
+    EXPECT_EQ(ask(Holding::unbound, 1), Grant::timed);
+    EXPECT_EQ(ask(Holding::timed, 1), Grant::timed);
+  }
+  bool failed_over() {
+    watch_->tick();
+    return home_of("web") == "two";
+  }
+
+  FailoverWatch::Settings watch_settings_;
+  std::unique_ptr<FailoverWatch> watch_;
+  std::string token_;
+  std::int64_t last_answer_ = 0;
+};
+
+TEST_F(AgentFailoverTest, AServerWhoseLeaseHasEndedIsFailedOverByItself) {
+  put("web", "one");
+  bind();
+  cut_off("one");
+  EXPECT_TRUE(eventually([&] { return failed_over(); }));
+  EXPECT_TRUE(becomes("web", Status::running));
+  EXPECT_EQ(containers_->fenced(id_of("one"))->how, "agent");
+  EXPECT_EQ(ask(Holding::nothing, 0), Grant::refused) << "until what lives elsewhere is off it";
+  bring_back("one");
+  EXPECT_TRUE(eventually([&] { return !containers_->fenced(id_of("one")); }));
+  EXPECT_EQ(ask(Holding::nothing, 0), Grant::timed);
+  EXPECT_FALSE(runs_on("one", "web"));
+}
+
+TEST_F(AgentFailoverTest, WithAnAgentThatHoldsItsLeaseTheContainersRunOnWhereTheyAre) {
+  put("web", "one");
+  bind();
+  cut_off("one");
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(ask(Holding::timed, 1), Grant::timed);
+    EXPECT_FALSE(failed_over());
+    std::this_thread::sleep_for(terms_.renewal);
+  }
+}
+
+TEST_F(AgentFailoverTest, AnEngineThatStaysDownIsGivenUpAfterAWhile) {
+  watch_settings_.engine_patience = std::chrono::milliseconds(200);
+  start_watch();
+  put("web", "one");
+  bind();
+  cut_off("one");
+  // The agent lives, is told to stop everything, and says that it has.
+  Holding holding = Holding::timed;
+  EXPECT_TRUE(eventually([&] {
+    if (ask(holding, holding == Holding::nothing ? 0 : 1) == Grant::refused) holding = Holding::nothing;
+    return failed_over();
+  }));
+  EXPECT_EQ(holding, Holding::nothing);
+}
+
+TEST_F(AgentFailoverTest, AnAgentThatLeftIsNoFence) {
+  put("web", "one");
+  bind();
+  EXPECT_EQ(take(leases_->answer("one", token_, {Holding::timed, 1, true, last_answer_})).grant, Grant::released);
+  cut_off("one");
+  expect_error(ha_->fail_over(id_of("one"), false, admin().origin), ErrorCode::conflict, "failover.not_fenced");
+  EXPECT_FALSE(failed_over());
+}
+
+TEST_F(AgentFailoverTest, InManualModeAPersonBegins) {
+  watch_settings_.mode = FailoverMode::manual;
+  start_watch();
+  put("web", "one");
+  bind();
+  cut_off("one");
+  std::this_thread::sleep_for(terms_.certain_after());
+  EXPECT_FALSE(failed_over());
+  EXPECT_THAT(ended(ha_->fail_over(id_of("one"), false, admin().origin)).moved, SizeIs(1));
+}
+
+TEST_F(AgentFailoverTest, AFailoverThatIsCancelledWhileItWaitsGivesTheLeaseBack) {
+  put("web", "one");
+  bind();
+  cut_off("one");
+  const auto ticket = take(ha_->fail_over(id_of("one"), false, admin().origin));
+  EXPECT_TRUE(eventually([&] { return operations_->cancel(ticket->id(), admin().origin).has_value(); }));
+  EXPECT_EQ(take(ticket->wait(soon())).state, operations::State::cancelled);
+  EXPECT_EQ(ask(Holding::timed, 1), Grant::timed);
+  EXPECT_EQ(home_of("web"), "one");
 }
 
 }  // namespace

@@ -17,10 +17,10 @@ from server_agents import Agent, Relay, Witness
 from waiting import holds_for, wait_until
 
 PREFIX = "/container-rental"
-SETTINGS = {"containers": {"tick": "1s"}, "identity": {"anonymous": "loopback"}}
+SETTINGS = {"containers": {"tick": "1s", "lease": "3s"}, "identity": {"anonymous": "loopback"}}
 CONTAINERS = 6
-# With default settings: a lease of 6 s, 2 s to stop, half a second of doubt, the looks of the health check.
-LEASE_AND_MORE = 11
+# A lease of 3 s, 2 s to stop, half a second of doubt, and as long again as anything could take to act on it.
+LEASE_AND_MORE = 8
 
 
 class Fleet:
@@ -162,6 +162,11 @@ def all_run_on(witness, names, number):
     return all(running.get(name) == {number} for name in names)
 
 
+def none_runs_on(witness, names, number):
+    running = witness.running()
+    return all(number not in running.get(name, set()) for name in names)
+
+
 def test_a_whole_server_that_dies_comes_back_elsewhere_by_itself(fleet, witness):
     names = fleet.put(CONTAINERS, 1, restart_policy="always")
     other = fleet.put(1, 2)[0]
@@ -185,7 +190,7 @@ def test_a_server_that_is_cut_off_stops_its_containers_itself(fleet, witness):
     names = fleet.put(CONTAINERS, 1)
     fleet.cut(1)
     try:
-        wait_until(lambda: not witness.running().keys() & set(names), 30, "its agent stops everything")
+        wait_until(lambda: none_runs_on(witness, names, 1), 30, "its agent stops everything")
         wait_until(lambda: all_run_on(witness, names, 2), 60,
                    lambda: f"{witness.running()} {fleet.daemon.log()}")
     finally:
@@ -230,7 +235,7 @@ def test_what_an_agent_stopped_for_nothing_it_starts_again(fleet, witness):
     """Berth dies without a word, and is back before anybody could have failed over."""
     names = fleet.put(CONTAINERS, 1)
     fleet.daemon.kill()
-    wait_until(lambda: not witness.running().keys() & set(names), 30, "the lease ends")
+    wait_until(lambda: none_runs_on(witness, names, 1), 30, "the lease ends")
     fleet.daemon.start()
     wait_until(lambda: all_run_on(witness, names, 1), 40, lambda: f"{witness.running()} {fleet.agents[1].log()}")
     fleet.wait_back(1)
