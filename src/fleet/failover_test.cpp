@@ -376,7 +376,9 @@ class AgentFailoverTest : public FailoverTest {
               .doubt = std::chrono::milliseconds(50)};
     FailoverTest::SetUp();
     const ServerId one = id_of("one");
-    take(registry_->update(one, {.fence = Fence::agent}, TestFirst::no, admin().origin));
+    ServerChange change;
+    change.fence = Fence::agent;
+    take(registry_->update(one, change, TestFirst::no, admin().origin));
     token_ = std::string(take(leases_->issue_token(take(registry_->find(one)).server, admin().origin)).reveal());
     watch_settings_.first_retry = std::chrono::milliseconds(50);
     start_watch();

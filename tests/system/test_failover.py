@@ -28,11 +28,19 @@ class Fleet:
 
     def __init__(self, dockers, folder):
         self.dockers = dockers
-        self.daemon = BerthDaemon(fake_engine(0), SETTINGS).start()
+        self.daemon = BerthDaemon(fake_engine(0), SETTINGS)
         self.caller = Caller(self.daemon.base + PREFIX)
         self.to_berth = {n: Relay(self.daemon.port) for n in (1, 2)}
         self.to_engine = {n: Relay(dockers.socket(n)) for n in (1, 2)}
         self.agents = {}
+        try:
+            self.begin(folder)
+        except BaseException:
+            self.end()
+            raise
+
+    def begin(self, folder):
+        self.daemon.start()
         for number in (1, 2):
             answer = self.caller.post("/api/servers", {"name": f"docker-{number}",
                                                        "url": f"tcp://127.0.0.1:{self.to_engine[number].port}"})
@@ -40,7 +48,8 @@ class Fleet:
             issued = self.caller.post(f"/api/servers/{answer.json()['server_id']}/agent")
             assert issued.status_code == 200, issued.text
             self.agents[number] = Agent(f"docker-{number}", issued.json()["token"],
-                                        f"http://127.0.0.1:{self.to_berth[number].port}", dockers, number, folder)
+                                        f"http://127.0.0.1:{self.to_berth[number].port}", self.dockers, number,
+                                        folder)
             self.agents[number].start()
         for number in (1, 2):
             wait_until(lambda n=number: self.bond(n) == "timed", 20, lambda n=number: self.agents[n].log())
