@@ -4,12 +4,13 @@ import contextlib
 import json
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 
 from harness import load, machine
 from harness.berth import Berth
-from harness.dockers import Dockers
+from harness.dockers import Agent, Dockers
 from harness.report import Row
 
 PREFIX = "/container-rental"
@@ -119,6 +120,145 @@ def creates50(options):
         Row("creates50", f"wall time to docker run, median of {len(ratios)} pairs",
             f"{ratio:.2f} ({min(ratios):.2f}–{max(ratios):.2f})", "≤ 1.3", ratio <= 1.3),
     ]
+
+
+def containers200(options):
+    """200 real containers over two Dockers: the list under load, and how fresh the use of all of them is."""
+    count = 100
+    with contextlib.ExitStack() as stack:
+        dockers = stack.enter_context(Dockers(2))
+        berth = stack.enter_context(Berth(options.berth, {"kind": "fake", "instances": 0}, threads=1))
+        for number in (1, 2):
+            _add_server(berth, f"docker-{number}", dockers.url(number))
+
+        def make(number):
+            body = {"container_name": f"c{number}", "image": dockers.image, "networks": ["none"],
+                    "server": f"docker-{1 + number % 2}"}
+            answer = berth.call("POST", PREFIX + "/api/containers", body)
+            if answer.status != 200:
+                raise RuntimeError(f"{answer.status} {answer.body!r}")
+
+        for begin in range(0, 2 * count, 50):
+            _all_at_once(50, lambda number, begin=begin: make(begin + number))
+        headers = {"Authorization": "Bearer " + berth.token}
+        before = _full_reads(berth)
+        runs, ages = [], []
+        for _ in range(options.pairs):
+            with _Ages(berth) as watched:
+                runs.append(load.wrk(berth.base + PREFIX + "/api/containers", max(12, options.seconds), 16, headers))
+            ages += watched.ages
+        after = _full_reads(berth)
+        reads = {engine: [new - old for old, new in zip(before[engine], after[engine])] for engine in after}
+        per_read = [seconds / number for number, seconds in reads.values()]
+        theirs = {"docker ps": [], "docker stats --no-stream": []}
+        for _ in range(options.pairs):
+            for what, words in (("docker ps", ["ps", "-a"]), ("docker stats --no-stream", ["stats", "--no-stream"])):
+                begun = time.monotonic()
+                subprocess.run(["docker", "-H", dockers.url(1), *words], check=True, capture_output=True)
+                theirs[what].append(time.monotonic() - begun)
+    p99 = [run["latency_ms"]["99"] for run in runs]
+    listed, measured = (statistics.median(theirs[what]) for what in theirs)
+    return [
+        Row("containers200", f"list, p99 of {len(runs)} runs, 16 connections",
+            f"{statistics.median(p99):.2f} ms ({min(p99):.2f}–{max(p99):.2f})", "< 10 ms", statistics.median(p99) < 10,
+            details={"runs": runs, "ages": ages, "docker": theirs, "reads": reads}),
+        Row("containers200", "list beside `docker ps -a` of half as many", f"{listed * 1000:.0f} ms"),
+        Row("containers200", "oldest figures of any container, while read", f"{max(ages):.1f} s", "< 5 s + a read",
+            max(ages) < 5 + 2 * max(per_read)),
+        Row("containers200", "one read of 100 containers with their use, to `docker stats --no-stream`",
+            f"{max(per_read):.2f} s, {measured:.2f} s: {max(per_read) / measured:.2f}"),
+    ]
+
+
+class _Ages:
+    """The age of the older server's figures, looked at all the time."""
+
+    def __init__(self, berth):
+        self.berth = berth
+        self.ages = []
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._watch)
+
+    def _watch(self):
+        while not self.ended.wait(0.1):
+            self.ages.append(max(_metric(self.berth, "berth_inventory_age_seconds").values()))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+
+def _metric(berth, name, also=""):
+    """Of the two servers, by engine."""
+    text = berth.call("GET", "/metrics").body
+    text = text.decode() if isinstance(text, bytes) else text
+    found = {}
+    for line in text.splitlines():
+        if line.startswith(name + "{") and also in line and 'engine="server-' in line:
+            labels, value = line.rsplit(" ", 1)
+            found[labels.split('engine="')[1].split('"')[0]] = float(value)
+    return found
+
+
+def _full_reads(berth):
+    """How many full reads there were, and their seconds, by engine."""
+    counts = _metric(berth, "berth_inventory_read_seconds_count", 'read="full"')
+    sums = _metric(berth, "berth_inventory_read_seconds_sum", 'read="full"')
+    return {engine: (counts[engine], sums[engine]) for engine in counts}
+
+
+def failover(options):
+    """A server with an agent dies; until its containers run on another one. Everything at its defaults."""
+    count, seconds = 10, []
+    with contextlib.ExitStack() as stack:
+        dockers = stack.enter_context(Dockers(2))
+        berth = stack.enter_context(Berth(options.berth, {"kind": "fake", "instances": 0}, threads=0))
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        agents = {}
+        for number in (1, 2):
+            _add_server(berth, f"docker-{number}", dockers.url(number))
+            issued = json.loads(berth.call("POST", f"{PREFIX}/api/servers/{number}/agent").body)
+            agents[number] = Agent(f"docker-{number}", issued["token"], berth.base, dockers, number, folder,
+                                   program=options.berth)
+            stack.callback(agents[number].kill)
+            agents[number].start()
+        for turn in range(options.pairs):
+            _wait_for_agents(berth)
+            names = [f"f{turn}-{number}" for number in range(count)]
+            for name in names:
+                body = {"container_name": name, "image": dockers.image, "networks": ["none"], "server": "docker-1"}
+                berth.call("POST", PREFIX + "/api/containers", body)
+            begun = time.monotonic()
+            agents[1].kill()
+            dockers.kill(1)
+            dockers.end_containers(1)
+            while any(dockers.containers(2).get(name) != "running" for name in names):
+                if time.monotonic() > begun + 120:
+                    raise RuntimeError("no failover")
+                time.sleep(0.02)
+            seconds.append(time.monotonic() - begun)
+            agents[1].start()
+            dockers.start(1)
+            for name in names:
+                berth.call("DELETE", f"{PREFIX}/api/containers/{name}?force=true")
+    worst = max(seconds)
+    return [Row("failover", f"from a server's death until its {count} containers run elsewhere, worst of {len(seconds)}",
+                f"{worst:.1f} s (median {statistics.median(seconds):.1f})", "< 15 s", worst < 15,
+                details={"seconds": seconds})]
+
+
+def _wait_for_agents(berth, seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        servers = json.loads(berth.call("GET", PREFIX + "/api/servers").body)["servers"]
+        if all(one["agent"]["bond"] == "timed" and one["status"] == "healthy" for one in servers):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"no agents: {servers}")
 
 
 def _wait_for_none(berth, seconds=30):

@@ -9,6 +9,7 @@ from harness import machine
 sys.path.insert(0, str(machine.REPOSITORY / "tests" / "support" / "python"))
 
 from docker_servers import IMAGE, DockerServers  # noqa: E402
+from server_agents import Agent  # noqa: E402,F401  pylint: disable=unused-import
 
 
 class Dockers(DockerServers):
