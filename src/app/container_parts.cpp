@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <map>
 #include <thread>
 
@@ -95,12 +96,16 @@ Result<void> ContainerParts::build(const Ground& ground) {
                                                  {database, audit, *foundation.sealing, foundation.metrics, clock}));
   sender_ = std::make_unique<rental::NotifierSender>(*notifier_);
 
+  const ServerSurroundings surroundings{ground.host_cores, configuration.state.folder / "ssh"};
+  // What a daemon left that was killed; the state's lock says that there is no other.
+  std::error_code ignored;
+  std::filesystem::remove_all(surroundings.sockets, ignored);
   fleet::ServerRegistry::Settings servers;
   servers.threads = configuration.containers.threads;
   servers.tick = configuration.containers.tick;
   servers_ = BERTH_TRY(fleet::ServerRegistry::create(
       servers, {database, audit, *foundation.sealing, ground.operations, foundation.metrics, clock},
-      [cores = ground.host_cores](const fleet::Server& server) { return make_server_engine(server, cores); }));
+      [surroundings](const fleet::Server& server) { return make_server_engine(server, surroundings); }));
   fleet::Containers::Settings containers;
   containers.archives = configuration.containers.archives;
   containers_ = BERTH_TRY(fleet::Containers::create(containers, {.servers = *servers_,

@@ -12,7 +12,6 @@ namespace {
 using EnginePointer = std::unique_ptr<compute::InstanceEngine>;
 
 constexpr std::string_view kFake = "fake://";
-constexpr std::string_view kSsh = "ssh://";
 
 Result<EnginePointer> make_fake(std::string_view count, std::uint32_t host_cores) {
   drivers::fake::FakeEngine::Settings settings;
@@ -29,16 +28,17 @@ Result<EnginePointer> make_fake(std::string_view count, std::uint32_t host_cores
 
 }  // namespace
 
-Result<EnginePointer> make_server_engine(const fleet::Server& server, std::uint32_t host_cores) {
-  const std::string_view url = server.address.url;
-  if (url.starts_with(kFake)) return make_fake(url.substr(kFake.size()), host_cores);
-  if (url.starts_with(kSsh)) {
-    const Text message{"此版本不支持 ssh://；请用 tcp:// 加 TLS，或转发到本机的套接字",
-                       "ssh:// is not supported by this version; use tcp:// with TLS, or forward it to a local socket"};
-    return Error(ErrorCode::unsupported, "server.scheme", message).with_field("url", message);
+Result<EnginePointer> make_server_engine(const fleet::Server& server, const ServerSurroundings& surroundings) {
+  const fleet::ServerAddress& address = server.address;
+  if (address.url.starts_with(kFake)) {
+    return make_fake(std::string_view(address.url).substr(kFake.size()), surroundings.host_cores);
   }
-  auto connection = BERTH_TRY(drivers::docker::make_connection(
-      {server.address.url, server.address.ca_certificate, server.address.certificate, server.address.key}));
+  auto connection = BERTH_TRY(drivers::docker::make_connection({.url = address.url,
+                                                                .ca_certificate = address.ca_certificate,
+                                                                .certificate = address.certificate,
+                                                                .key = address.key,
+                                                                .host_key = address.host_key},
+                                                               surroundings.sockets));
   return EnginePointer(std::make_unique<drivers::docker::DockerEngine>(std::move(connection)));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 
 #include "base/result.h"
@@ -9,10 +10,15 @@
 
 namespace berth::app {
 
-/// Makes the engine of a server after the scheme of its address: Docker's kind for unix and tcp, one in memory for
-/// fake. Nothing is asked of it yet. Errors: invalid_argument "server.address" naming the field; unsupported
-/// "server.scheme" for ssh.
+/// What the engines of servers find on this machine.
+struct ServerSurroundings {
+  std::uint32_t host_cores = 0;
+  std::filesystem::path sockets;  ///< folder of SSH connections' local sockets
+};
+
+/// Makes the engine of a server after the scheme of its address: Docker's kind for unix, tcp and ssh, one in memory for
+/// fake. Nothing is asked of it yet. Errors: invalid_argument "server.address" naming the field.
 Result<std::unique_ptr<compute::InstanceEngine>> make_server_engine(const fleet::Server& server,
-                                                                    std::uint32_t host_cores);
+                                                                    const ServerSurroundings& surroundings);
 
 }  // namespace berth::app

@@ -1,12 +1,14 @@
 #include "drivers/docker/address.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <charconv>
+#include <string_view>
+#include <utility>
 #include <vector>
+
+#include "drivers/docker/authority.h"
+#include "drivers/docker/memory_file.h"
+#include "drivers/docker/ssh_tunnel.h"
 
 namespace berth::drivers::docker {
 namespace {
@@ -15,54 +17,60 @@ Error refused(std::string field, Text message) {
   return Error(ErrorCode::invalid_argument, "server.address", message).with_field(std::move(field), message);
 }
 
-/// Files that live in this process's memory only, under names by which libraries can open them.
-class MemoryFiles {
- public:
-  MemoryFiles() = default;
-  MemoryFiles(const MemoryFiles&) = delete;
-  MemoryFiles& operator=(const MemoryFiles&) = delete;
-  ~MemoryFiles() {
-    for (const int file : files_) ::close(file);
+constexpr std::string_view kUnix = "unix://";
+constexpr std::string_view kTcp = "tcp://";
+constexpr std::string_view kSsh = "ssh://";
+
+Result<Connection> over_unix_socket(const std::string& path) {
+  if (!path.starts_with('/') || path.size() > 107 || path.find('\0') != std::string::npos) {
+    return refused(
+        "url", {"套接字路径必须是不超过 107 字节的绝对路径", "A socket's path is absolute and has at most 107 bytes"});
   }
-
-  Result<std::string> add(std::string_view content) {
-    const int file = ::memfd_create("berth", MFD_CLOEXEC);
-    if (file < 0) return internal_error("memfd_create failed");
-    files_.push_back(file);
-    while (!content.empty()) {
-      const ssize_t written = ::write(file, content.data(), content.size());
-      if (written <= 0) return internal_error("writing to memory failed");
-      content.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return fmt::format("/proc/self/fd/{}", file);
-  }
-
- private:
-  std::vector<int> files_;
-};
-
-bool is_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return failure == std::errc() && end == text.data() + text.size() && port > 0;
+  Connection connection;
+  connection.endpoint = unix_endpoint(path);
+  connection.same_machine = true;
+  return connection;
 }
 
-/// "host:port", "[v6]:port" or a host alone, with the port that is missing.
-Result<std::string> check_authority(std::string_view text, std::string_view port) {
-  const Error bad = refused("url", {"地址必须形如 tcp://主机:端口", "An address looks like tcp://host:port"});
-  while (text.ends_with('/')) text.remove_suffix(1);
-  const std::size_t bracket = text.rfind(']');
-  const std::size_t colon = text.rfind(':');
-  const bool has_port = colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
-  const std::string_view host = has_port ? text.substr(0, colon) : text;
-  if (has_port && !is_port(text.substr(colon + 1))) return bad;
-  const bool v6 = host.starts_with('[') && host.ends_with(']') && host.size() > 2;
-  const auto plain = [v6](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-           c == '_' || (v6 && (c == ':' || c == '[' || c == ']'));
+Result<Connection> over_tcp(const Address& address) {
+  const bool tls = !address.ca_certificate.empty() || !address.certificate.empty() || !address.key.empty();
+  std::string_view place = std::string_view(address.url).substr(kTcp.size());
+  while (place.ends_with('/')) place.remove_suffix(1);
+  const auto authority = parse_authority(place, tls ? "2376" : "2375");
+  if (!authority) return refused("url", {"地址必须形如 tcp://主机:端口", "An address looks like tcp://host:port"});
+  Connection connection;
+  connection.endpoint.base_url = fmt::format("{}://{}:{}", tls ? "https" : "http", authority->host, authority->port);
+  if (!tls) return connection;
+  if (address.certificate.empty() != address.key.empty()) {
+    return refused(address.key.empty() ? "key" : "certificate",
+                   {"证书和私钥必须一起提供", "A certificate and its key go together"});
+  }
+  const auto files = std::make_shared<std::vector<MemoryFile>>();
+  const auto add = [&files](std::string_view content) -> Result<std::string> {
+    return files->emplace_back(BERTH_TRY(MemoryFile::make(content))).path();
   };
-  if (host.empty() || !std::ranges::all_of(host, plain)) return bad;
-  return fmt::format("{}:{}", host, has_port ? text.substr(colon + 1) : port);
+  if (!address.ca_certificate.empty()) {
+    connection.endpoint.server_certificate = BERTH_TRY(add(address.ca_certificate));
+  }
+  if (!address.certificate.empty()) {
+    connection.endpoint.client_certificate = BERTH_TRY(add(address.certificate));
+    connection.endpoint.client_key = BERTH_TRY(add(address.key.reveal()));
+  }
+  connection.owner = files;
+  return connection;
+}
+
+Result<Connection> over_ssh(const Address& address, const std::filesystem::path& folder) {
+  if (!address.ca_certificate.empty() || !address.certificate.empty()) {
+    return refused(address.certificate.empty() ? "ca_certificate" : "certificate",
+                   {"证书仅用于 tcp://", "Certificates are for tcp:// only"});
+  }
+  auto place = BERTH_TRY(parse_ssh_address(address.url, address.host_key, address.key));
+  const auto tunnel = BERTH_TRY(SshTunnel::create(std::move(place), folder));
+  Connection connection;
+  connection.endpoint = unix_endpoint(tunnel->socket());
+  connection.link = tunnel;
+  return connection;
 }
 
 }  // namespace
@@ -74,42 +82,12 @@ http::Endpoint unix_endpoint(std::string socket_path) {
   return endpoint;
 }
 
-Result<Connection> make_connection(const Address& address) {
-  constexpr std::string_view kUnix = "unix://";
-  constexpr std::string_view kTcp = "tcp://";
-  Connection connection;
-  if (address.url.starts_with(kUnix)) {
-    const std::string path = address.url.substr(kUnix.size());
-    if (!path.starts_with('/') || path.size() > 107 || path.find('\0') != std::string::npos) {
-      return refused("url", {"套接字路径必须是不超过 107 字节的绝对路径",
-                             "A socket's path is absolute and has at most 107 bytes"});
-    }
-    connection.endpoint = unix_endpoint(path);
-    connection.same_machine = true;
-    return connection;
-  }
-  if (!address.url.starts_with(kTcp)) {
-    return refused("url", {"地址必须以 unix:// 或 tcp:// 开头", "An address begins with unix:// or tcp://"});
-  }
-  const bool tls = !address.ca_certificate.empty() || !address.certificate.empty() || !address.key.empty();
-  const std::string authority =
-      BERTH_TRY(check_authority(std::string_view(address.url).substr(kTcp.size()), tls ? "2376" : "2375"));
-  connection.endpoint.base_url = (tls ? "https://" : "http://") + authority;
-  if (!tls) return connection;
-  if (address.certificate.empty() != address.key.empty()) {
-    return refused(address.key.empty() ? "key" : "certificate",
-                   {"证书和私钥必须一起提供", "A certificate and its key go together"});
-  }
-  const auto files = std::make_shared<MemoryFiles>();
-  if (!address.ca_certificate.empty()) {
-    connection.endpoint.server_certificate = BERTH_TRY(files->add(address.ca_certificate));
-  }
-  if (!address.certificate.empty()) {
-    connection.endpoint.client_certificate = BERTH_TRY(files->add(address.certificate));
-    connection.endpoint.client_key = BERTH_TRY(files->add(address.key.reveal()));
-  }
-  connection.owner = files;
-  return connection;
+Result<Connection> make_connection(const Address& address, const std::filesystem::path& folder) {
+  if (address.url.starts_with(kUnix)) return over_unix_socket(address.url.substr(kUnix.size()));
+  if (address.url.starts_with(kTcp)) return over_tcp(address);
+  if (address.url.starts_with(kSsh)) return over_ssh(address, folder);
+  return refused("url",
+                 {"地址必须以 unix://、tcp:// 或 ssh:// 开头", "An address begins with unix://, tcp:// or ssh://"});
 }
 
 }  // namespace berth::drivers::docker

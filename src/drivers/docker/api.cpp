@@ -64,13 +64,30 @@ Result<ServerVersion> decode_version(json::View version) {
   return server;
 }
 
-Api::Api(http::Endpoint endpoint) : endpoint_(std::move(endpoint)), client_({.endpoint = endpoint_}) {}
+Api::Api(http::Endpoint endpoint, std::shared_ptr<Link> link)
+    : endpoint_(std::move(endpoint)), link_(std::move(link)), client_({.endpoint = endpoint_}) {}
+
+void Api::stop() {
+  stopping_.request_stop();
+  client_.stop();
+}
+
+Result<void> Api::reach(Deadline deadline) {
+  if (!link_) return {};
+  return link_->wait(deadline, stopping_.get_token());
+}
 
 Error Api::failed(const Error& transport) {
-  // Whoever answers next may be another version.
-  const std::lock_guard lock(mutex_);
-  version_.reset();
-  default_network_.clear();
+  {
+    // Whoever answers next may be another version.
+    const std::lock_guard lock(mutex_);
+    version_.reset();
+    default_network_.clear();
+  }
+  const bool broken = transport.code() == ErrorCode::unavailable || transport.reason() == "http.protocol";
+  if (link_ && broken) {
+    if (auto trouble = link_->trouble()) return *trouble;
+  }
   return translate(transport);
 }
 
@@ -83,6 +100,7 @@ Result<ServerVersion> Api::version(Deadline deadline) {
 }
 
 Result<ServerVersion> Api::ask_version(Deadline deadline) {
+  BERTH_CHECK(reach(deadline));
   const auto response =
       client_.send({.method = http::Method::get, .target = "/version", .headers = {}, .body = {}}, deadline);
   if (!response) return failed(response.error());
@@ -96,6 +114,7 @@ Result<ServerVersion> Api::ask_version(Deadline deadline) {
 }
 
 Result<std::string> Api::target(std::string_view path, Deadline deadline) {
+  BERTH_CHECK(reach(deadline));
   return "/v" + BERTH_TRY(version(deadline)).api + std::string(path);
 }
 

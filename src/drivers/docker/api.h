@@ -2,12 +2,15 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "drivers/docker/link.h"
 #include "http/client.h"
 #include "http/stream_client.h"
 #include "json/document.h"
@@ -63,7 +66,8 @@ int compare_versions(std::string_view a, std::string_view b);
 /// The Engine API over a unix socket, TCP or TLS: version, errors, bodies. Thread-safe.
 class Api {
  public:
-  explicit Api(http::Endpoint endpoint);
+  /// `link`: what must stand before the endpoint is there; null for nothing.
+  explicit Api(http::Endpoint endpoint, std::shared_ptr<Link> link = nullptr);
 
   /// Who answers; asked once, and again after a failure to answer.
   Result<ServerVersion> version(Deadline deadline);
@@ -100,15 +104,19 @@ class Api {
   Result<std::string> default_network(Deadline deadline);
 
   const http::Endpoint& endpoint() const { return endpoint_; }
+  const std::shared_ptr<Link>& link() const { return link_; }
   /// Ends running calls and refuses later ones.
-  void stop() { client_.stop(); }
+  void stop();
 
  private:
   /// "/v1.41" and `path`.
   Result<std::string> target(std::string_view path, Deadline deadline);
+  Result<void> reach(Deadline deadline);
   Error failed(const Error& transport);
 
   http::Endpoint endpoint_;
+  std::shared_ptr<Link> link_;
+  std::stop_source stopping_;
   http::Client client_;
   std::mutex mutex_;
   std::optional<ServerVersion> version_;

@@ -19,7 +19,7 @@ namespace berth::drivers::docker {
 struct DockerEngine::Parts {
   explicit Parts(Connection c)
       : connection(std::move(c)),
-        api(connection.endpoint),
+        api(connection.endpoint, connection.link),
         streams("docker-streams"),
         reader(api),
         images(api, streams),

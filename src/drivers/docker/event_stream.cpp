@@ -84,7 +84,7 @@ class EventStream::Receiver : public http::StreamHandler {
 };
 
 EventStream::EventStream(Api& api, compute::EngineWatcher& watcher, std::function<void(std::string_view id)> seen)
-    : api_(api.endpoint()), watcher_(watcher), seen_(std::move(seen)), client_("docker-events"), thread_([this] {
+    : api_(api.endpoint(), api.link()), watcher_(watcher), seen_(std::move(seen)), client_("docker-events"), thread_([this] {
         run();
       }) {}
 
