@@ -208,6 +208,7 @@ TEST(SshTrouble, SaysWhatTheLastLineMeans) {
   EXPECT_TRUE(trouble("Host key verification failed.").needs_a_person);
   EXPECT_FALSE(trouble("ssh: connect to host docker-1 port 22: Connection refused").needs_a_person);
   EXPECT_EQ(trouble("a\r\nb \x1b[1m\r\n").error.detail(), "ssh: b  [1m");
+  EXPECT_EQ(trouble("ssh: connect to host a port 1: x\r\n").error.detail(), "ssh: connect to host a port 1: x");
   EXPECT_EQ(trouble("").error.detail(), "ssh ended without a word");
   EXPECT_EQ(trouble("x").error.reason(), "engine.unavailable");
   EXPECT_LE(trouble(std::string(5000, 'x')).error.detail().size(), 600u);

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <string>
+#include <utility>
+
 #include "compute/instance.h"
 #include "drivers/docker/ssh_address.h"
 #include "drivers/docker/words.h"
@@ -54,8 +57,10 @@ Text meaning_of(std::string_view line, std::string_view words, const SshAddress&
 SshTrouble ssh_trouble(std::string_view words, const SshAddress& address) {
   const std::string_view line = last_line(words);
   const bool needs_a_person = contains_any(line, {kDenied, kOtherHostKey});
+  std::string detail = line.empty() ? "ssh ended without a word" : shown(line);
+  if (!line.empty() && !line.starts_with("ssh: ")) detail.insert(0, "ssh: ");
   return {Error(ErrorCode::unavailable, compute::engine_unavailable().reason(), meaning_of(line, words, address))
-              .with_detail(line.empty() ? "ssh ended without a word" : "ssh: " + shown(line)),
+              .with_detail(std::move(detail)),
           needs_a_person};
 }
 
