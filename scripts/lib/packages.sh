@@ -23,11 +23,11 @@ packages_for() {
       packages_first_of libboost1.81-dev libboost1.83-dev libboost-dev
       packages_first_of libboost-json1.81-dev libboost-json1.83-dev libboost-json-dev
       ;;
-    run) printf '%s\n' curl python3 procps ;;
+    run) printf '%s\n' curl python3 procps openssh-client ;;
     lxd) printf '%s\n' lxd lxd-client busybox-static squashfs-tools uidmap ;;
     docker) printf '%s\n' docker.io busybox-static ;;
     test)
-      printf '%s\n' libgtest-dev libgmock-dev postgresql openssl curl nodejs node-ws \
+      printf '%s\n' libgtest-dev libgmock-dev postgresql openssl openssh-client openssh-server curl nodejs node-ws \
         python3 python3-pytest python3-requests python3-websockets python3-aiosmtpd
       ;;
     fuzz) printf '%s\n' clang-19 libclang-rt-19-dev ;;

@@ -115,9 +115,9 @@ std::string_view name(Finding finding) {
 }
 
 const std::vector<Check>& doctor_checks() {
-  static const std::vector<Check> checks = {check_rights, check_state_folder, check_disk_space,
-                                            check_clock,  check_kernel,       check_listeners,
-                                            check_store,  check_sealing_key,  check_engines};
+  static const std::vector<Check> checks = {check_rights,      check_state_folder, check_disk_space, check_clock,
+                                            check_kernel,      check_listeners,    check_store,      check_ssh,
+                                            check_sealing_key, check_engines};
   return checks;
 }
 

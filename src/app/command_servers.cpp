@@ -34,6 +34,7 @@ struct Options {
   std::string ca_file;
   std::string certificate_file;
   std::string key_file;
+  std::string host_key_file;
   std::vector<std::string> labels;
   std::string fence = "none";
   bool untested = false;
@@ -104,8 +105,8 @@ Result<void> list(Console& console, const Options& options) {
   return {};
 }
 
-/// The text of a certificate's file, which anybody may read; nothing for "".
-Result<std::optional<std::string>> certificate_of(const std::string& file) {
+/// The text of a file that anybody may read: a certificate, a host's key; nothing for "".
+Result<std::optional<std::string>> text_of(const std::string& file) {
   if (file.empty()) return std::optional<std::string>();
   std::ifstream stream(file);
   std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
@@ -125,9 +126,10 @@ Result<void> add(Console& console, const Options& options) {
   wire::NewServerRequest request;
   request.name = options.name;
   request.url = options.url;
-  request.ca_certificate = BERTH_TRY(certificate_of(options.ca_file));
-  request.certificate = BERTH_TRY(certificate_of(options.certificate_file));
+  request.ca_certificate = BERTH_TRY(text_of(options.ca_file));
+  request.certificate = BERTH_TRY(text_of(options.certificate_file));
   request.key = BERTH_TRY(key_of(options.key_file));
+  request.host_key = BERTH_TRY(text_of(options.host_key_file));
   request.fence = options.fence;
   request.test = !options.untested;
   for (const auto& label : options.labels) {
@@ -188,10 +190,11 @@ void add_server_commands(Command root, Console& console) {
   declare("list", "Show the servers and how they are", list);
   auto adding = declare("add", "Add a server, after a test of it", add);
   adding.argument("NAME", options->name, "Letters, digits and '-'");
-  adding.argument("URL", options->url, "unix:///run/docker.sock or tcp://192.0.2.1:2376");
+  adding.argument("URL", options->url, "unix:///run/docker.sock, tcp://192.0.2.1:2376 or ssh://user@192.0.2.1");
   adding.file_option("--ca", options->ca_file, "PEM certificate of its authority");
   adding.file_option("--certificate", options->certificate_file, "PEM certificate of ours");
-  adding.file_option("--key", options->key_file, "Its PEM key, a file of mode 0600");
+  adding.file_option("--key", options->key_file, "Its PEM key, or that of SSH, a file of mode 0600");
+  adding.file_option("--host-key", options->host_key_file, "The server's key of SSH, as ssh-keyscan prints it");
   adding.option("--label", options->labels, "NAME=VALUE; may be given again");
   adding.choice("--fence", options->fence, {"none", "agent", "command"}, "How it is fenced before a failover");
   adding.flag("--untested", options->untested, "Add it although it does not answer");

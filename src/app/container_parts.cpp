@@ -96,7 +96,7 @@ Result<void> ContainerParts::build(const Ground& ground) {
                                                  {database, audit, *foundation.sealing, foundation.metrics, clock}));
   sender_ = std::make_unique<rental::NotifierSender>(*notifier_);
 
-  const ServerSurroundings surroundings{ground.host_cores, configuration.state.folder / "ssh"};
+  const ServerSurroundings surroundings{ground.host_cores, configuration.state.folder / "ssh-sockets"};
   // What a daemon left that was killed; the state's lock says that there is no other.
   std::error_code ignored;
   std::filesystem::remove_all(surroundings.sockets, ignored);

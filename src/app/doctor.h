@@ -38,6 +38,8 @@ std::vector<Diagnosis> check_clock(const Patient& patient);
 std::vector<Diagnosis> check_kernel(const Patient& patient);
 std::vector<Diagnosis> check_listeners(const Patient& patient);
 std::vector<Diagnosis> check_store(const Patient& patient);
+/// The program ssh, where a server of the store needs it.
+std::vector<Diagnosis> check_ssh(const Patient& patient);
 std::vector<Diagnosis> check_sealing_key(const Patient& patient);
 std::vector<Diagnosis> check_engines(const Patient& patient);
 

@@ -13,6 +13,7 @@
 #include "app/foundation.h"
 #include "app/lxd_socket.h"
 #include "app/state_lock.h"
+#include "base/child_process.h"
 #include "drivers/lxd/lxd_engine.h"
 
 namespace berth::app {
@@ -109,6 +110,17 @@ std::vector<Diagnosis> check_sockets(const std::string& check, const Configurati
             "install one: apt install lxd or snap install lxd, then lxd init"}}};
 }
 
+/// How many servers of the store are reached over SSH.
+Result<std::int64_t> servers_over_ssh(const Configuration& configuration) {
+  metrics::Registry metrics;
+  const auto database = BERTH_TRY(store::Database::open(BERTH_TRY(store_settings(configuration)), metrics));
+  return database->read([](store::Transaction& transaction) -> Result<std::int64_t> {
+    return BERTH_TRY(transaction.query("SELECT count(*) AS n FROM servers WHERE url LIKE 'ssh://%'"))
+        .front()
+        .integer("n");
+  });
+}
+
 }  // namespace
 
 std::vector<Diagnosis> check_listeners(const Patient& patient) {
@@ -172,6 +184,25 @@ std::vector<Diagnosis> check_store(const Patient& patient) {
            old ? Text{"下次启动会先备份再迁移，也可运行 berth migrate",
                       "the next start migrates it after a backup; berth migrate does it now"}
                : Text{}}};
+}
+
+std::vector<Diagnosis> check_ssh(const Patient& patient) {
+  const auto& store = patient.loaded.configuration.store;
+  std::error_code ignored;
+  if (store.dialect == store::Dialect::sqlite && !std::filesystem::exists(store.file, ignored)) return {};
+  const auto servers = servers_over_ssh(patient.loaded.configuration);
+  // A store that cannot be read is told of by its own check.
+  if (!servers || *servers == 0) return {};
+  ChildProcess::Settings version;
+  version.argv = {"ssh", "-V"};
+  auto ssh = ChildProcess::start(version);
+  const bool there = ssh && ssh->wait(Deadline::after(kEngineWait)) && ssh->end().code == 0;
+  return {{"ssh", there ? Finding::ok : Finding::failure,
+           there ? Text{fmt::format("ssh 可用，{} 台服务器需要它", *servers),
+                        fmt::format("ssh is there; servers that need it: {}", *servers)}
+                 : Text{fmt::format("没有可用的 ssh，{} 台服务器需要它", *servers),
+                        fmt::format("there is no ssh that runs; servers that need it: {}", *servers)},
+           there ? Text{} : Text{"执行 apt install openssh-client", "run apt install openssh-client"}}};
 }
 
 std::vector<Diagnosis> check_sealing_key(const Patient& patient) {

@@ -100,6 +100,25 @@ TEST_F(DoctorTest, KnowsAStoreThatIsThereFromOneThatWillBeMade) {
   EXPECT_EQ(only(check_sealing_key).finding, Finding::ok);
 }
 
+TEST_F(DoctorTest, LooksForSshWhereAServerNeedsIt) {
+  EXPECT_TRUE(ask(check_ssh).empty());
+  {
+    const auto foundation = Foundation::open(loaded_.configuration, Migrate::always);
+    ASSERT_TRUE(foundation);
+    EXPECT_TRUE(ask(check_ssh).empty());
+    ASSERT_TRUE((*foundation)->database->write([](store::Transaction& transaction) -> Result<void> {
+      BERTH_CHECK(
+          transaction.execute("INSERT INTO servers (name, url, labels, placement, fence, created_at, updated_at) "
+                              "VALUES ('far', 'ssh://root@192.0.2.1', '{}', 'open', 'none', :now, :now)",
+                              {{"now", system_clock().now()}}));
+      return {};
+    }));
+  }
+  const auto found = only(check_ssh);
+  EXPECT_EQ(found.finding, Finding::ok);
+  EXPECT_NE(found.found.en.find("need it: 1"), std::string::npos);
+}
+
 TEST_F(DoctorTest, FindsAStoreThatIsNone) {
   std::filesystem::create_directory(state());
   std::ofstream(loaded_.configuration.store.file) << std::string(4096, 'x');

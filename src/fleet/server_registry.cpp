@@ -245,6 +245,15 @@ Result<ServerTest> ServerRegistry::test_engine(const Server& server) {
   return test;
 }
 
+Result<void> ServerRegistry::test_address(const Server& server, TestFirst test_first) {
+  if (test_first == TestFirst::yes) {
+    BERTH_TRY(test_engine(server));
+  } else {
+    BERTH_TRY(factory_(server));
+  }
+  return {};
+}
+
 Result<ServerTest> ServerRegistry::test(ServerId id) {
   return test_engine(BERTH_TRY(entry(id)).server);
 }
@@ -287,7 +296,7 @@ Result<ServerView> ServerRegistry::add(const NewServer& wish, TestFirst test_fir
   Entry entry;
   entry.server = server_of(wish);
   entry.server.created_at = parts_.clock.now();
-  if (test_first == TestFirst::yes) BERTH_CHECK(test_engine(entry.server));
+  BERTH_CHECK(test_address(entry.server, test_first));
   const std::lock_guard changing(changes_mutex_);
   auto id = parts_.database.write([&](store::Transaction& transaction) -> Result<ServerId> {
     const ServerId made = BERTH_TRY(server_rows::insert(transaction, entry.server, parts_.sealing));
@@ -328,7 +337,7 @@ Result<ServerView> ServerRegistry::update(ServerId id, const ServerChange& chang
   if (change.fence_command) server.fence_command = *change.fence_command;
   if (change.fence && *change.fence != Fence::command && !change.fence_command) server.fence_command.clear();
   BERTH_CHECK(server_rows::check(wish_of(server)));
-  if (change.address && test_first == TestFirst::yes) BERTH_CHECK(test_engine(server));
+  if (change.address) BERTH_CHECK(test_address(server, test_first));
   BERTH_CHECK(parts_.database.write([&](store::Transaction& transaction) -> Result<void> {
     if (!BERTH_TRY(server_rows::update(transaction, server, parts_.sealing, parts_.clock.now()))) return not_found();
     return parts_.audit.append(transaction, origin, entry_about("server.update", server));

@@ -122,7 +122,7 @@ class ServerRegistry {
   /// Of all servers together: the worst of them; healthy where there is none.
   ServerHealth health() const;
 
-  /// Tests before anything is stored.
+  /// Tests before anything is stored; an address from which no engine can be made is refused in any case.
   Result<ServerView> add(const NewServer& server, TestFirst test, const audit::Origin& origin);
   /// A new address is tested first; changes under way on the old one end as they can.
   Result<ServerView> update(ServerId id, const ServerChange& change, TestFirst test, const audit::Origin& origin);
@@ -163,6 +163,8 @@ class ServerRegistry {
   Result<void> load();
   Result<UnitPointer> make_unit(const Server& server);
   Result<ServerTest> test_engine(const Server& server);
+  /// Refuses an address from which no engine can be made, and, if it is to be tested, one that does not answer.
+  Result<void> test_address(const Server& server, TestFirst test_first);
   Result<Entry> entry(ServerId id) const;
   ServerView view_of(const Entry& entry) const;
   void publish(Entry entry);

@@ -65,6 +65,16 @@ TEST_F(ServerRegistryTest, BadWishesNameEveryField) {
   EXPECT_THAT(fields, ElementsAre("name", "url", "labels", "fence_command"));
 }
 
+TEST_F(ServerRegistryTest, AnAddressThatCannotWorkIsNotKeptEvenUntested) {
+  begin({"one"});
+  EXPECT_FALSE(registry_->add(server_wish("two"), TestFirst::no, admin().origin));
+  EXPECT_THAT(server_names(), ElementsAre("one"));
+  ServerChange change;
+  change.address = server_wish("two").address;
+  EXPECT_FALSE(registry_->update(id_of("one"), change, TestFirst::no, admin().origin));
+  EXPECT_EQ(take(registry_->find("one")).server.address.url, server_wish("one").address.url);
+}
+
 TEST_F(ServerRegistryTest, ANameIsTakenOnce) {
   begin({"one"});
   expect_error(registry_->add(server_wish("one"), TestFirst::yes, admin().origin), ErrorCode::already_exists,

@@ -1,9 +1,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -272,32 +270,6 @@ TEST_F(DockerOverSshTest, TheEndOfAWatchDoesNotWaitForAConnectionThatIsBeingMade
   auto watch = engine.watch(events);
   ASSERT_TRUE(eventually([] { return tunnels_of(::getpid()).size() == 1; }));
   EXPECT_LT(time_of([&] { watch.reset(); }), seconds(1));
-}
-
-TEST_F(DockerOverSshTest, NothingOfItOutlivesAProcessThatIsKilled) {
-  ASSERT_TRUE(eventually([&] { return ssh_.connections() == 0; }));
-  std::array<int, 2> pipe{};
-  ASSERT_EQ(::pipe(pipe.data()), 0);
-  // Made before the fork: the child of a process with threads may do little.
-  auto engine = std::make_unique<DockerEngine>(connection_of(address()));
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    const char word = engine->info(soon()) ? 'y' : 'n';
-    (void)!::write(pipe[1], &word, 1);
-    while (true) ::pause();
-  }
-  char word = 0;
-  ASSERT_EQ(::read(pipe[0], &word, 1), 1);
-  EXPECT_EQ(word, 'y');
-  const auto tunnels = tunnels_of(child);
-  ASSERT_EQ(tunnels.size(), 1u);
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
-  EXPECT_TRUE(eventually([&] { return !is_alive(tunnels.front()); }));
-  EXPECT_TRUE(eventually([&] { return ssh_.connections() == 0; }));
-  ::close(pipe[0]);
-  ::close(pipe[1]);
 }
 
 }  // namespace

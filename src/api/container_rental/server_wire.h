@@ -54,8 +54,11 @@ inline void describe_fields(json::Fields<NewServerRequest>& fields) {
       .doc({"unix://、tcp:// 或 ssh:// 地址", "An address with unix://, tcp:// or ssh://"});
   fields("ca_certificate").length(1, 65536).doc({"PEM", "PEM"});
   fields("certificate").length(1, 65536).doc({"PEM", "PEM"});
-  fields("key").length(1, 65536).secret();
-  fields("host_key").length(1, 8192);
+  fields("key").length(1, 65536).secret().doc(
+      {"PEM 私钥，用于证书或 SSH，无口令", "PEM, of the certificate or of SSH, without a passphrase"});
+  fields("host_key")
+      .length(1, 8192)
+      .doc({"SSH 服务器的主机密钥，ssh-keyscan 的输出", "An SSH server's key, as ssh-keyscan prints it"});
   fields("labels").has_default().items(0, 64);
   fields("fence").has_default().one_of({"none", "agent", "command"});
   fields("fence_command").length(1, 64);

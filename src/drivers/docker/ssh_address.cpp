@@ -94,8 +94,7 @@ bool is_host_key_type(std::string_view word) {
 }
 
 /// "[hosts] type key [comment]" as a line that is about kSshHostAlias.
-std::optional<std::string> known_host_of(std::string_view line) {
-  const auto words = words_of(line);
+std::optional<std::string> known_host_of(const std::vector<std::string_view>& words) {
   const std::size_t type = !words.empty() && is_host_key_type(words[0]) ? 0 : 1;
   if (words.size() < type + 2 || !is_host_key_type(words[type]) || words[0].starts_with('@')) return std::nullopt;
   const auto key = from_base64(words[type + 1]);
@@ -109,8 +108,9 @@ Result<std::string> known_hosts_of(std::string_view text, const SshAddress& addr
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));
-    if (words_of(line).empty() || line.starts_with('#')) continue;
-    const auto host = known_host_of(line);
+    const auto words = words_of(line);
+    if (words.empty() || words.front().starts_with('#')) continue;
+    const auto host = known_host_of(words);
     if (!host || ++count > kMostHostKeys) {
       return refused("host_key", {"主机密钥应为 known_hosts 的行（最多 16 行，不含 @ 标记）",
                                   "The host key is lines of known_hosts, 16 at most and without @ markers"});

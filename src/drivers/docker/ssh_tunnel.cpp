@@ -138,8 +138,8 @@ std::string SshTunnel::socket() const {
 Result<void> SshTunnel::wait(Deadline deadline, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   if (state_ == State::idle) {
-    state_ = State::connecting;
     thread_ = std::thread([this] { run(); });
+    state_ = State::connecting;
   }
   changed_.wait_until(lock, stop, deadline.at(), [this] { return state_ == State::up || problem_; });
   if (state_ == State::up) return {};
