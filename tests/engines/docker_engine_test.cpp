@@ -470,8 +470,7 @@ TEST(DockerOverTls, IsReachedWithACertificateOnly) {
   auto connection = drivers::docker::make_connection({.url = "tcp://" + address,
                                                       .ca_certificate = read(theirs.certificate()),
                                                       .certificate = read(ours.certificate()),
-                                                      .key = Secret(read(ours.key()))},
-                                                     {});
+                                                      .key = Secret(read(ours.key()))});
   ASSERT_TRUE(connection);
   drivers::docker::DockerEngine engine(std::move(*connection));
   const auto info = engine.info(soon());
@@ -498,14 +497,13 @@ TEST(DockerOverTls, IsReachedWithACertificateOnly) {
 
   // Without ours, and towards another server than the one that we know.
   auto stranger = drivers::docker::make_connection(
-      {.url = "tcp://" + address, .ca_certificate = read(theirs.certificate()), .certificate = {}, .key = {}}, {});
+      {.url = "tcp://" + address, .ca_certificate = read(theirs.certificate()), .certificate = {}, .key = {}});
   drivers::docker::DockerEngine refused(std::move(*stranger));
   EXPECT_EQ(refused.info(soon()).error().reason(), "engine.unavailable");
   auto elsewhere = drivers::docker::make_connection({.url = "tcp://" + address,
                                                      .ca_certificate = read(ours.certificate()),
                                                      .certificate = read(ours.certificate()),
-                                                     .key = Secret(read(ours.key()))},
-                                                    {});
+                                                     .key = Secret(read(ours.key()))});
   drivers::docker::DockerEngine wrong(std::move(*elsewhere));
   EXPECT_EQ(wrong.info(soon()).error().reason(), "engine.unavailable");
 }

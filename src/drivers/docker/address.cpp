@@ -65,6 +65,7 @@ Result<Connection> over_ssh(const Address& address, const std::filesystem::path&
     return refused(address.certificate.empty() ? "ca_certificate" : "certificate",
                    {"证书仅用于 tcp://", "Certificates are for tcp:// only"});
   }
+  if (folder.empty()) return refused("url", {"此处不能使用 ssh://", "ssh:// cannot be used here"});
   auto place = BERTH_TRY(parse_ssh_address(address.url, address.host_key, address.key));
   const auto tunnel = BERTH_TRY(SshTunnel::create(std::move(place), folder));
   Connection connection;

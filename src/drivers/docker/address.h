@@ -30,9 +30,9 @@ struct Connection {
   std::shared_ptr<Link> link = nullptr;   ///< what must stand before the endpoint is there; null for nothing
 };
 
-/// `folder` is where SSH connections may have their sockets; it need not be there yet. Errors: invalid_argument
-/// "server.address" naming the field ("url", "certificate", "key", "host_key").
-Result<Connection> make_connection(const Address& address, const std::filesystem::path& folder);
+/// `folder` is where SSH connections may have their sockets; it need not be there yet, and without one SSH is refused.
+/// Errors: invalid_argument "server.address" naming the field ("url", "certificate", "key", "host_key").
+Result<Connection> make_connection(const Address& address, const std::filesystem::path& folder = {});
 /// The endpoint of an engine's unix socket.
 http::Endpoint unix_endpoint(std::string socket_path);
 

@@ -8,7 +8,7 @@ namespace berth::drivers::docker {
 namespace {
 
 Result<Connection> connect(const std::string& url) {
-  return make_connection({.url = url}, {});
+  return make_connection({.url = url, .ca_certificate = {}, .certificate = {}, .key = {}});
 }
 
 std::string content_of(const std::string& file) {
@@ -32,7 +32,7 @@ TEST(DockerAddress, RefusesWhatIsNone) {
        {std::string(), std::string("docker"), std::string("http://x"), std::string("unix://relative"),
         std::string("tcp://"), std::string("tcp://a:0"), std::string("tcp://a:99999"), std::string("tcp://a:b"),
         std::string("tcp://a b"), std::string("tcp://user@host"), std::string("tcp://a/../b"),
-        std::string("ssh://-x@host"), "unix:///" + std::string(200, 'x')}) {
+        std::string("ssh://user@host"), std::string("ssh://-x@host"), "unix:///" + std::string(200, 'x')}) {
     const auto made = connect(url);
     ASSERT_FALSE(made) << url;
     EXPECT_EQ(made.error().reason(), "server.address");
@@ -44,8 +44,7 @@ TEST(DockerAddress, KeepsKeysInMemoryWhereLibrariesCanOpenThem) {
   std::string key_file;
   {
     const auto made = make_connection(
-        {.url = "tcp://192.0.2.1", .ca_certificate = "authority", .certificate = "certificate", .key = Secret("key")},
-        {});
+        {.url = "tcp://192.0.2.1", .ca_certificate = "authority", .certificate = "certificate", .key = Secret("key")});
     ASSERT_TRUE(made);
     EXPECT_EQ(made->endpoint.base_url, "https://192.0.2.1:2376");
     EXPECT_EQ(content_of(made->endpoint.server_certificate), "authority");
@@ -59,13 +58,13 @@ TEST(DockerAddress, KeepsKeysInMemoryWhereLibrariesCanOpenThem) {
 }
 
 TEST(DockerAddress, WantsCertificateAndKeyTogether) {
-  EXPECT_EQ(make_connection({.url = "tcp://a1", .ca_certificate = {}, .certificate = "x", .key = {}}, {})
+  EXPECT_EQ(make_connection({.url = "tcp://a1", .ca_certificate = {}, .certificate = "x", .key = {}})
                 .error()
                 .fields()
                 .front()
                 .field,
             "key");
-  EXPECT_EQ(make_connection({.url = "tcp://a1", .ca_certificate = {}, .certificate = {}, .key = Secret("x")}, {})
+  EXPECT_EQ(make_connection({.url = "tcp://a1", .ca_certificate = {}, .certificate = {}, .key = Secret("x")})
                 .error()
                 .fields()
                 .front()

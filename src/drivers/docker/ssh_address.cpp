@@ -209,7 +209,7 @@ std::vector<std::string> ssh_command(const SshAddress& address) {
   set("UpdateHostKeys=no");
   // One connection that we hear of when it breaks.
   set("ControlPath=none");
-  set("ConnectTimeout=10");
+  set("ConnectTimeout=8");
   set("ServerAliveInterval=5");
   set("ServerAliveCountMax=3");
   set("ExitOnForwardFailure=yes");

@@ -118,10 +118,6 @@ SshTunnel::SshTunnel(SshAddress address, std::filesystem::path folder, int folde
       known_hosts_(std::move(known_hosts)) {}
 
 SshTunnel::~SshTunnel() {
-  {
-    const std::lock_guard lock(mutex_);
-    ending_ = true;
-  }
   const std::uint64_t one = 1;
   (void)!::write(wake_, &one, sizeof one);
   if (thread_.joinable()) thread_.join();
@@ -144,8 +140,8 @@ Result<void> SshTunnel::wait(Deadline deadline, const std::stop_token& stop) {
   changed_.wait_until(lock, stop, deadline.at(), [this] { return state_ == State::up || problem_; });
   if (state_ == State::up) return {};
   if (problem_) return *problem_;
-  return compute::engine_unavailable().with_detail(stop.stop_requested() ? "shutting down"
-                                                                         : "the SSH connection does not stand yet");
+  if (stop.stop_requested()) return compute::engine_unavailable().with_detail("shutting down");
+  return unreachable({"SSH 连接尚未建立", "The SSH connection does not stand yet"}, {});
 }
 
 std::optional<Error> SshTunnel::trouble() {
@@ -161,14 +157,16 @@ std::optional<Error> SshTunnel::trouble() {
 
 bool SshTunnel::hear() {
   if (words_handle_ < 0) return false;
-  std::array<char, 1024> part{};
-  ssize_t got = 0;
-  while ((got = ::read(words_handle_, part.data(), part.size())) > 0) {
+  // More than a pipe holds is not waited for, however much a server talks.
+  std::array<char, 4096> part{};
+  for (int parts = 0; parts < 16; ++parts) {
+    const ssize_t got = ::read(words_handle_, part.data(), part.size());
+    if (got <= 0) return got < 0;
     words_.append(part.data(), static_cast<std::size_t>(got));
     if (words_.size() > kMostWords) words_.erase(0, words_.size() - kMostWords);
     heard_ = std::chrono::steady_clock::now();
   }
-  return got != 0;
+  return true;
 }
 
 void SshTunnel::become(State state) {
@@ -282,6 +280,7 @@ bool SshTunnel::follow(const ChildProcess& ssh, std::optional<Instant>& stood) {
     if (listens()) {
       stood = std::chrono::steady_clock::now();
       become(State::up);
+      log::info("docker", "the SSH connection to {} stands", address_.host);
     } else if (start.expired()) {
       return false;
     }

@@ -68,7 +68,6 @@ class SshTunnel : public Link {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   State state_ = State::idle;
-  bool ending_ = false;
   std::optional<Error> problem_;  ///< of the last attempt, if it failed
   int words_handle_ = -1;         ///< what ssh says, while it runs
   std::string words_;             ///< the end of what it said
