@@ -53,12 +53,12 @@ void add_rental_keys(std::vector<Key>& keys) {
       restart,
       "Programs that end a server's machine for certain before its containers are failed over. They get "
       "BERTH_SERVER_NAME and BERTH_SERVER_ID, and succeed with exit code 0."));
-  keys.push_back(key("containers", "failover", "automatic",
-                     choice(at(containers, &Containers::failover),
-                            std::vector<std::pair<std::string, fleet::FailoverMode>>{
-                                {"automatic", fleet::FailoverMode::automatic},
-                                {"manual", fleet::FailoverMode::manual}}),
-                     restart, "Whether the containers of a fenced server that is down come back elsewhere by themselves."));
+  keys.push_back(key(
+      "containers", "failover", "automatic",
+      choice(at(containers, &Containers::failover),
+             std::vector<std::pair<std::string, fleet::FailoverMode>>{{"automatic", fleet::FailoverMode::automatic},
+                                                                      {"manual", fleet::FailoverMode::manual}}),
+      restart, "Whether the containers of a server that is down and has a fence come back elsewhere by themselves."));
   keys.push_back(key("containers", "lease", "6s", duration(at(containers, &Containers::lease), 2s, 10min), restart,
                      "How long the agent of a server lets containers run without hearing from here. A shorter one "
                      "makes failover begin sooner, a longer one bears longer interruptions."));

@@ -9,9 +9,9 @@
 
 namespace berth::drivers::docker {
 
-/// Docker Engine, and Podman where it speaks Docker's API, by unix socket, by TCP with or without TLS, or over
-/// SSH. The version of the API is settled with the server. Nothing is asked of the server before the first call; a server that is not there
-/// makes calls fail with unavailable, and the next call tries again.
+/// Docker Engine, and Podman where it speaks Docker's API, by unix socket, by TCP with or without TLS, or over SSH. The
+/// version of the API is settled with the server. Nothing is asked of the server before the first call; a server that
+/// is not there makes calls fail with unavailable, and the next call tries again.
 ///
 /// What Docker cannot do: snapshots; another description of a container that exists (unsupported
 /// "engine.unsupported"); a limit of disks on most storage (the same). It renames running containers too.
