@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 #include <ostream>
 
 #include "app/commands.h"
 #include "app/local_command.h"
 #include "app/state_lock.h"
+#include "fleet/containers.h"
 #include "fleet/server_registry.h"
 #include "identity/reseal.h"
 #include "notify/notifier.h"
@@ -14,12 +16,13 @@ namespace berth::app {
 namespace {
 
 /// Everything that rests sealed, whichever part it belongs to; yields how many values.
-Result<std::int64_t> reseal_everything(store::Database& database, const identity::Sealing& sealing) {
+Result<std::int64_t> reseal_everything(store::Database& database, const std::filesystem::path& archives,
+                                       const identity::Sealing& sealing) {
   std::int64_t resealed = BERTH_TRY(identity::reseal(database, sealing));
   resealed += BERTH_TRY(fleet::ServerRegistry::reseal(database, sealing));
-  resealed += BERTH_TRY(database.write(
-      [&](store::Transaction& transaction) { return notify::reseal_webhooks(transaction, sealing); }));
-  return resealed;
+  resealed += BERTH_TRY(
+      database.write([&](store::Transaction& transaction) { return notify::reseal_webhooks(transaction, sealing); }));
+  return resealed + BERTH_TRY(fleet::Containers::reseal(database, archives, sealing));
 }
 
 /// Puts a fresh key in front and seals everything anew. The daemon must not run: it would go on sealing with
@@ -34,7 +37,7 @@ Result<void> rotate(Console& console, const std::string& config_file) {
   const auto& file = configuration.identity.sealing_key_file;
   BERTH_CHECK(identity::Sealing::rotate(file));
   const auto fresh = BERTH_TRY(identity::Sealing::load(file, false));
-  const auto resealed = BERTH_TRY(reseal_everything(*foundation->database, fresh));
+  const auto resealed = BERTH_TRY(reseal_everything(*foundation->database, configuration.containers.archives, fresh));
   BERTH_CHECK(foundation->audit->append(command_origin(), {.action = "sealing.rotate",
                                                            .resource_type = "sealing_key",
                                                            .resource_id = "",

@@ -110,6 +110,7 @@ Result<void> ContainerParts::build(const Ground& ground) {
   containers.archives = configuration.containers.archives;
   containers_ = BERTH_TRY(fleet::Containers::create(containers, {.servers = *servers_,
                                                                  .database = database,
+                                                                 .sealing = *foundation.sealing,
                                                                  .operations = ground.operations,
                                                                  .access = access_,
                                                                  .clock = clock}));

@@ -40,7 +40,7 @@ BOOST_DESCRIBE_STRUCT(ArchivedVolume, (), (name, target, file))
 struct Manifest {
   std::int64_t container = 0;
   std::string name;
-  std::string desired;  ///< JSON, as text, so that it is read by what wrote it
+  std::string desired;  ///< JSON, as text, so that it is read by what wrote it; its environment is sealed
   std::vector<ArchivedVolume> volumes;
   std::vector<ArchivedFile> files;
   std::int64_t made_at = 0;
@@ -56,6 +56,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kManifest = "manifest.json";
 constexpr std::string_view kPartial = ".partial";
+constexpr std::string_view kFresh = ".new";
 constexpr std::size_t kBlock = 1UL << 20U;
 
 Error disk_error(const std::string& what, int problem) {
@@ -64,6 +65,11 @@ Error disk_error(const std::string& what, int problem) {
                full ? Text{"归档磁盘空间不足", "There is no room left for the archive"}
                     : Text{"无法写入归档", "The archive cannot be written"})
       .with_detail(what + ": " + std::strerror(problem));
+}
+
+/// For what the archive of that name keeps of its container.
+EnvironmentSeal seal_of(const std::string& name, const identity::Sealing& sealing) {
+  return {sealing, "archive:" + name};
 }
 
 Error broken(std::string detail) {
@@ -138,16 +144,32 @@ Result<stored::Manifest> load(const fs::path& folder) {
   return manifest;
 }
 
-Result<Manifest> manifest_of(stored::Manifest in) {
+Result<Manifest> manifest_of(stored::Manifest in, const EnvironmentSeal& seal) {
   Manifest manifest;
   manifest.container = ContainerId(in.container);
   manifest.name = std::move(in.name);
-  manifest.desired = BERTH_TRY(desired_from_json(in.desired));
+  manifest.desired = BERTH_TRY(desired_from_json(in.desired, seal));
   for (auto& volume : in.volumes) {
     manifest.volumes.push_back({std::move(volume.name), std::move(volume.target), std::move(volume.file)});
   }
   manifest.made_at = Timestamp(std::chrono::microseconds(in.made_at));
   return manifest;
+}
+
+/// Whether anything had to be sealed anew. The manifest is the old or the new one, never half of it.
+Result<bool> reseal_one(const fs::path& archives, const std::string& name, const identity::Sealing& sealing) {
+  const fs::path folder = archives / name;
+  auto manifest = BERTH_TRY(load(folder));
+  auto fresh = BERTH_TRY(reseal_desired(manifest.desired, seal_of(name, sealing)));
+  if (!fresh) return false;
+  manifest.desired = std::move(*fresh);
+  const fs::path beside = folder / (std::string(kManifest) + std::string(kFresh));
+  BERTH_CHECK(write_file(beside, json::to_json(manifest)));
+  std::error_code problem;
+  fs::rename(beside, folder / kManifest, problem);
+  if (problem) return disk_error("naming " + beside.string(), problem.value());
+  BERTH_CHECK(sync(folder, O_RDONLY | O_DIRECTORY));
+  return true;
 }
 
 }  // namespace
@@ -169,11 +191,12 @@ Result<fs::path> begin(const fs::path& archives, const std::string& name) {
   return folder;
 }
 
-Result<void> complete(const fs::path& archives, const std::string& name, const Manifest& manifest) {
+Result<void> complete(const fs::path& archives, const std::string& name, const Manifest& manifest,
+                      const identity::Sealing& sealing) {
   const fs::path folder = archives / (name + std::string(kPartial));
   stored::Manifest out{.container = manifest.container.value(),
                        .name = manifest.name,
-                       .desired = to_json(manifest.desired),
+                       .desired = to_json(manifest.desired, seal_of(name, sealing)),
                        .volumes = {},
                        .files = {},
                        .made_at = manifest.made_at.time_since_epoch().count()};
@@ -196,11 +219,11 @@ bool is_complete(const fs::path& archives, const std::string& name) {
   return !name.empty() && fs::exists(archives / name / kManifest, problem);
 }
 
-Result<Manifest> read(const fs::path& archives, const std::string& name) {
-  return manifest_of(BERTH_TRY(load(archives / name)));
+Result<Manifest> read(const fs::path& archives, const std::string& name, const identity::Sealing& sealing) {
+  return manifest_of(BERTH_TRY(load(archives / name)), seal_of(name, sealing));
 }
 
-Result<Manifest> verify(const fs::path& archives, const std::string& name) {
+Result<Manifest> verify(const fs::path& archives, const std::string& name, const identity::Sealing& sealing) {
   auto stored = BERTH_TRY(load(archives / name));
   for (const auto& file : stored.files) {
     if (file.file.find('/') != std::string::npos) return broken("a file of the manifest is elsewhere: " + file.file);
@@ -209,7 +232,38 @@ Result<Manifest> verify(const fs::path& archives, const std::string& name) {
       return broken(fmt::format("{} in {} is not what was written", file.file, name));
     }
   }
-  return manifest_of(std::move(stored));
+  auto manifest = BERTH_TRY(manifest_of(std::move(stored), seal_of(name, sealing)));
+  if (!manifest.desired.unopened.empty()) {
+    return Error(ErrorCode::conflict, "archive.environment",
+                 {"归档中的环境变量无法解封，其密钥已丢失",
+                  "The environment in the archive does not open: its key is gone"})
+        .with_detail(name);
+  }
+  return manifest;
+}
+
+Result<std::int64_t> reseal(const fs::path& archives, const identity::Sealing& sealing) {
+  std::int64_t resealed = 0;
+  std::string failed;
+  std::error_code problem;
+  for (fs::directory_iterator at(archives, problem), end; !problem && at != end; at.increment(problem)) {
+    const std::string name = at->path().filename().string();
+    if (name.ends_with(kPartial) || !is_complete(archives, name)) continue;
+    const auto done = reseal_one(archives, name, sealing);
+    if (done) {
+      resealed += *done ? 1 : 0;
+    } else {
+      log::error("fleet", "the archive {} is not sealed anew: {}", name, done.error().describe());
+      failed += (failed.empty() ? "" : ", ") + name;
+    }
+  }
+  if (problem && problem != std::errc::no_such_file_or_directory) {
+    return disk_error("reading " + archives.string(), problem.value());
+  }
+  if (failed.empty()) return resealed;
+  return Error(ErrorCode::internal, "archive.reseal",
+               {fmt::format("以下归档无法重新封存：{}", failed),
+                fmt::format("These archives could not be sealed anew: {}", failed)});
 }
 
 void remove_all(const fs::path& archives, ContainerId id, const std::string& keep) {

@@ -46,6 +46,7 @@ Result<void> Containers::archive(const Caller& caller, const std::string& name) 
   const ContainerPointer container = BERTH_TRY(find(caller, name, Right::write));
   if (container->presence == Presence::archived) return {};
   const Target target = BERTH_TRY(target_of(container));
+  BERTH_CHECK(check_opened(target.row->desired, name));
   if (target.unit->engine->archives() == nullptr) return unsupported();
   Change change;
   change.kind = "container.archive";
@@ -85,7 +86,7 @@ Result<archive_folder::Manifest> Containers::save_archive(const Target& target, 
     manifest.volumes.push_back({mount.source, mount.target, file});
   }
   context.progress(at(90), "checksums");
-  BERTH_CHECK(archive_folder::complete(settings_.archives, archive_name, manifest));
+  BERTH_CHECK(archive_folder::complete(settings_.archives, archive_name, manifest, parts_.sealing));
   return manifest;
 }
 
@@ -148,7 +149,7 @@ Result<void> Containers::remove_volumes(const Target& target, const std::vector<
 
 Result<bool> Containers::leave_server(const Target& target, Deadline deadline) {
   const ContainerRow& row = *target.row;
-  const auto manifest = BERTH_TRY(archive_folder::read(settings_.archives, row.pending->archive));
+  const auto manifest = BERTH_TRY(archive_folder::read(settings_.archives, row.pending->archive, parts_.sealing));
   BERTH_CHECK(take_off(target.unit, row.engine_name, deadline));
   std::vector<std::string> volumes;
   for (const auto& volume : manifest.volumes) volumes.push_back(volume.name);
@@ -254,7 +255,7 @@ Result<std::string> Containers::bring_back(const Target& begun, operations::Cont
   const std::string& engine_name = begun.row->engine_name;
   const Deadline deadline = context.deadline();
   context.progress(0, "checksums");
-  const auto manifest = BERTH_TRY(archive_folder::verify(settings_.archives, begun.row->archive));
+  const auto manifest = BERTH_TRY(archive_folder::verify(settings_.archives, begun.row->archive, parts_.sealing));
   if (BERTH_TRY(has(unit, engine_name, deadline))) return container_exists(begun.row->name);
   // A volume that is there belongs to others too, and holds newer data than the archive.
   std::vector<archive_folder::ArchivedVolume> volumes = manifest.volumes;

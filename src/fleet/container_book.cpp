@@ -32,7 +32,8 @@ bool looks_alike(const Container& one, const Container& other) {
   return one.name == other.name && one.server == other.server && one.server_name == other.server_name &&
          one.owner == other.owner && one.presence == other.presence && one.status == other.status &&
          one.reachable == other.reachable && one.image == other.image && one.settings == other.settings &&
-         one.limits == other.limits && one.ipv4 == other.ipv4 && one.created_at == other.created_at;
+         one.environment_open == other.environment_open && one.limits == other.limits && one.ipv4 == other.ipv4 &&
+         one.created_at == other.created_at;
 }
 
 auto position(const std::vector<ContainerPointer>& containers, std::string_view name) {
@@ -75,6 +76,7 @@ void ContainerBook::refresh(Entry& entry, Changes& changes) {
   next->presence = row.presence;
   next->image = row.desired.image;
   next->settings = row.desired.settings;
+  next->environment_open = row.desired.unopened.empty();
   next->limits = row.desired.limits;
   next->status = status_without_instance(row.presence);
   next->created_at = row.created_at;

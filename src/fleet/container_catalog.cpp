@@ -8,8 +8,14 @@ namespace berth::fleet {
 
 Result<void> ContainerCatalog::load() {
   const std::lock_guard remembering(remember_mutex_);
-  book_.put(
-      BERTH_TRY(database_.read([](store::Transaction& transaction) { return container_rows::all(transaction); })));
+  const auto rows = BERTH_TRY(
+      database_.read([&](store::Transaction& transaction) { return container_rows::all(transaction, sealing_); }));
+  for (const auto& row : rows) {
+    if (const auto opened = check_opened(row->desired, row->name); !opened) {
+      log::error("fleet", "{}", opened.error().describe());
+    }
+  }
+  book_.put(rows);
   return {};
 }
 
@@ -18,7 +24,7 @@ void ContainerCatalog::remember(const std::vector<ContainerId>& ids) {
   using Found = std::vector<std::optional<RowPointer>>;
   const auto found = database_.read([&](store::Transaction& transaction) -> Result<Found> {
     Found rows;
-    for (const ContainerId id : ids) rows.push_back(BERTH_TRY(container_rows::find(transaction, id)));
+    for (const ContainerId id : ids) rows.push_back(BERTH_TRY(container_rows::find(transaction, id, sealing_)));
     return rows;
   });
   if (!found) {
@@ -40,7 +46,7 @@ Result<RowPointer> ContainerCatalog::add(ContainerRow row, const Mutation& also)
   row.created_at = row.updated_at = clock_.now();
   auto id = database_.write([&](store::Transaction& transaction) -> Result<ContainerId> {
     ContainerRow made = row;
-    made.id = BERTH_TRY(container_rows::insert(transaction, made));
+    made.id = BERTH_TRY(container_rows::insert(transaction, made, sealing_));
     if (also) BERTH_CHECK(also(transaction, made));
     return made.id;
   });
@@ -64,7 +70,7 @@ Result<void> ContainerCatalog::add_all(const std::vector<ContainerRow>& rows, co
           ContainerRow row = rows[i];
           row.created_at = row.updated_at = now;
           if (!BERTH_TRY(prepare(transaction, row, i))) continue;
-          row.id = BERTH_TRY(container_rows::insert(transaction, row));
+          row.id = BERTH_TRY(container_rows::insert(transaction, row, sealing_));
           BERTH_CHECK(also(transaction, row));
           ids.push_back(row.id);
         }
@@ -76,12 +82,12 @@ Result<void> ContainerCatalog::add_all(const std::vector<ContainerRow>& rows, co
 
 Result<RowPointer> ContainerCatalog::change(ContainerId id, const Mutation& mutate) {
   auto changed = BERTH_TRY(database_.write([&](store::Transaction& transaction) -> Result<RowPointer> {
-    const auto found = BERTH_TRY(container_rows::find(transaction, id));
+    const auto found = BERTH_TRY(container_rows::find(transaction, id, sealing_));
     if (!found) return container_not_found(std::to_string(id.value()));
     auto row = std::make_shared<ContainerRow>(**found);
     BERTH_CHECK(mutate(transaction, *row));
     row->updated_at = clock_.now();
-    BERTH_CHECK(container_rows::update(transaction, *row));
+    BERTH_CHECK(container_rows::update(transaction, *row, sealing_));
     return RowPointer(std::move(row));
   }));
   remember({id});

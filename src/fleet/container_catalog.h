@@ -16,9 +16,10 @@ namespace berth::fleet {
 /// store.
 class ContainerCatalog {
  public:
-  ContainerCatalog(store::Database& database, const Clock& clock) : database_(database), clock_(clock) {}
+  ContainerCatalog(store::Database& database, const identity::Sealing& sealing, const Clock& clock)
+      : database_(database), sealing_(sealing), clock_(clock) {}
 
-  /// Reads every row into the book.
+  /// Reads every row into the book, and tells of environments that do not open.
   Result<void> load();
 
   ContainerBook& book() { return book_; }
@@ -43,6 +44,7 @@ class ContainerCatalog {
   void remember(const std::vector<ContainerId>& ids);
 
   store::Database& database_;
+  const identity::Sealing& sealing_;
   const Clock& clock_;
   ContainerBook book_;
   /// Held from a read of rows until the book has them, so that the book never goes back to an older state.

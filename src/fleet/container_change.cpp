@@ -49,7 +49,10 @@ std::optional<std::optional<T>> difference(const std::optional<T>& from, const s
 Desired changed(const Desired& from, const ContainerChange& change) {
   Desired desired = from;
   if (change.image) desired.image = *change.image;
-  if (change.settings) desired.settings = *change.settings;
+  if (change.settings) {
+    desired.settings = *change.settings;
+    if (!desired.settings.environment.empty()) desired.unopened.clear();
+  }
   if (change.limits) desired.limits = *change.limits;
   return desired;
 }
@@ -75,6 +78,7 @@ Result<void> Containers::update(const Caller& caller, const std::string& name, c
   // Asked before anything begins: a name that is taken is the better answer.
   if (renamed && catalog_.book().view()->find(pending.name) != nullptr) return container_exists(pending.name);
   if (pending.desired->image != before.image || pending.desired->settings != before.settings) {
+    BERTH_CHECK(check_opened(*pending.desired, name));
     pending.kind = Pending::Kind::replace;
   } else {
     pending.kind = pending.desired->limits != before.limits ? Pending::Kind::limits : Pending::Kind::rename;
@@ -160,6 +164,7 @@ Result<void> Containers::change_in_place(const Target& target, operations::Conte
 }
 
 Result<compute::ContainerSettings> Containers::settings_for_replacement(const Target& target, Deadline deadline) {
+  BERTH_CHECK(check_opened(*target.row->pending->desired, target.row->name));
   compute::ContainerSettings settings = target.row->pending->desired->settings;
   compute::ContainerAbility* ability = target.unit->engine->containers();
   if (ability == nullptr) return settings;

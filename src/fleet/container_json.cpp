@@ -1,9 +1,13 @@
 #include "fleet/container_json.h"
 
+#include <fmt/format.h>
+
 #include <array>
+#include <map>
 #include <string_view>
 #include <utility>
 
+#include "base/secret.h"
 #include "fleet/container_rows.h"
 #include "json/read.h"
 #include "json/write.h"
@@ -21,10 +25,41 @@ constexpr std::array<std::pair<Pending::Kind, std::string_view>, 7> kKinds{{
     {Pending::Kind::recover, "recover"},
 }};
 
+using Environment = std::map<std::string, std::string>;
+
+void seal_environment(const Environment& environment, stored::Settings& settings, const EnvironmentSeal& seal) {
+  settings.environment.reset();
+  settings.sealed_environment.reset();
+  if (environment.empty()) {
+    settings.environment.emplace();
+    return;
+  }
+  std::string plain = json::to_json(environment);
+  settings.sealed_environment = seal.sealing.seal(plain, seal.context);
+  wipe(plain);
+}
+
+Result<Environment> open_environment(const stored::Settings& settings, const EnvironmentSeal& seal) {
+  if (settings.environment) return *settings.environment;
+  if (!settings.sealed_environment) return internal_error("a container without an environment");
+  const Secret plain = BERTH_TRY(seal.sealing.open(*settings.sealed_environment, seal.context));
+  return json::from_json<Environment>(plain.reveal());
+}
+
+/// Whether anything had to be sealed anew.
+Result<bool> reseal(stored::Settings& settings, const EnvironmentSeal& seal) {
+  const bool sealed = settings.sealed_environment ? !seal.sealing.outdated(*settings.sealed_environment)
+                                                  : settings.environment.has_value() && settings.environment->empty();
+  if (sealed) return false;
+  seal_environment(BERTH_TRY(open_environment(settings, seal)), settings, seal);
+  return true;
+}
+
 stored::Settings settings_to_stored(const compute::ContainerSettings& settings) {
   stored::Settings out{.command = settings.command,
                        .entrypoint = settings.entrypoint,
-                       .environment = settings.environment,
+                       .environment = std::nullopt,
+                       .sealed_environment = std::nullopt,
                        .ports = {},
                        .mounts = {},
                        .networks = settings.networks,
@@ -45,7 +80,6 @@ compute::ContainerSettings settings_of_stored(stored::Settings in) {
   compute::ContainerSettings settings;
   settings.command = std::move(in.command);
   settings.entrypoint = std::move(in.entrypoint);
-  settings.environment = std::move(in.environment);
   settings.networks = std::move(in.networks);
   settings.restart_policy = compute::parse_restart_policy(in.restart_policy).value_or(compute::RestartPolicy::no);
   settings.labels = std::move(in.labels);
@@ -63,33 +97,63 @@ compute::ContainerSettings settings_of_stored(stored::Settings in) {
   return settings;
 }
 
-stored::Desired desired_to_stored(const Desired& desired) {
-  return {desired.image,
-          settings_to_stored(desired.settings),
-          desired.limits.cpus,
-          desired.limits.memory_bytes,
-          desired.limits.disk_bytes,
-          desired.running};
+stored::Desired desired_to_stored(const Desired& desired, const EnvironmentSeal& seal) {
+  stored::Desired out{desired.image,
+                      settings_to_stored(desired.settings),
+                      desired.limits.cpus,
+                      desired.limits.memory_bytes,
+                      desired.limits.disk_bytes,
+                      desired.running};
+  if (desired.unopened.empty()) {
+    seal_environment(desired.settings.environment, out.settings, seal);
+  } else {
+    out.settings.sealed_environment = desired.unopened;
+  }
+  return out;
 }
 
-Desired desired_of_stored(stored::Desired in) {
-  return {std::move(in.image),
-          settings_of_stored(std::move(in.settings)),
-          {in.cpus, in.memory_bytes, in.disk_bytes},
-          in.running};
+Result<Desired> desired_of_stored(stored::Desired in, const EnvironmentSeal& seal) {
+  Desired desired;
+  auto environment = open_environment(in.settings, seal);
+  if (!environment) {
+    if (!in.settings.sealed_environment) return take_error(environment);
+    desired.unopened = *in.settings.sealed_environment;
+  }
+  desired.image = std::move(in.image);
+  desired.settings = settings_of_stored(std::move(in.settings));
+  if (environment) desired.settings.environment = std::move(*environment);
+  desired.limits = {in.cpus, in.memory_bytes, in.disk_bytes};
+  desired.running = in.running;
+  return desired;
 }
 
 }  // namespace
 
-std::string to_json(const Desired& desired) {
-  return json::to_json(desired_to_stored(desired));
+EnvironmentSeal seal_of(ContainerId id, const identity::Sealing& sealing) {
+  return {sealing, fmt::format("container:{}", id.value())};
 }
 
-Result<Desired> desired_from_json(std::string_view text) {
-  return desired_of_stored(BERTH_TRY(json::from_json<stored::Desired>(text)));
+std::string to_json(const Desired& desired, const EnvironmentSeal& seal) {
+  return json::to_json(desired_to_stored(desired, seal));
 }
 
-std::string to_json(const Pending& pending) {
+Result<Desired> desired_from_json(std::string_view text, const EnvironmentSeal& seal) {
+  return desired_of_stored(BERTH_TRY(json::from_json<stored::Desired>(text)), seal);
+}
+
+Result<std::optional<std::string>> reseal_desired(std::string_view text, const EnvironmentSeal& seal) {
+  auto stored = BERTH_TRY(json::from_json<stored::Desired>(text));
+  if (!BERTH_TRY(reseal(stored.settings, seal))) return std::optional<std::string>();
+  return std::optional(json::to_json(stored));
+}
+
+Result<std::optional<std::string>> reseal_pending(std::string_view text, const EnvironmentSeal& seal) {
+  auto stored = BERTH_TRY(json::from_json<stored::Pending>(text));
+  if (!stored.desired || !BERTH_TRY(reseal(stored.desired->settings, seal))) return std::optional<std::string>();
+  return std::optional(json::to_json(stored));
+}
+
+std::string to_json(const Pending& pending, const EnvironmentSeal& seal) {
   stored::Pending out{.kind = {},
                       .decided = pending.decided,
                       .was_running = pending.was_running,
@@ -102,11 +166,11 @@ std::string to_json(const Pending& pending) {
   for (const auto& [kind, word] : kKinds) {
     if (kind == pending.kind) out.kind = word;
   }
-  if (pending.desired) out.desired = desired_to_stored(*pending.desired);
+  if (pending.desired) out.desired = desired_to_stored(*pending.desired, seal);
   return json::to_json(out);
 }
 
-Result<Pending> pending_from_json(std::string_view text) {
+Result<Pending> pending_from_json(std::string_view text, const EnvironmentSeal& seal) {
   auto in = BERTH_TRY(json::from_json<stored::Pending>(text));
   Pending pending;
   bool known = false;
@@ -119,7 +183,7 @@ Result<Pending> pending_from_json(std::string_view text) {
   pending.decided = in.decided;
   pending.was_running = in.was_running;
   pending.name = std::move(in.name);
-  if (in.desired) pending.desired = desired_of_stored(std::move(*in.desired));
+  if (in.desired) pending.desired = BERTH_TRY(desired_of_stored(std::move(*in.desired), seal));
   pending.archive = std::move(in.archive);
   pending.server = ServerId(in.server);
   if (in.volumes) pending.volumes = std::move(*in.volumes);

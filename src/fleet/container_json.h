@@ -29,7 +29,9 @@ BOOST_DESCRIBE_STRUCT(Mount, (), (source, target, read_only))
 struct Settings {
   std::vector<std::string> command;
   std::vector<std::string> entrypoint;
-  std::map<std::string, std::string> environment;
+  /// Only where it is empty, or was written before environments were sealed.
+  std::optional<std::map<std::string, std::string>> environment;
+  std::optional<std::string> sealed_environment;
   std::vector<Port> ports;
   std::vector<Mount> mounts;
   std::vector<std::string> networks;
@@ -40,8 +42,8 @@ struct Settings {
   std::string hostname;
 };
 BOOST_DESCRIBE_STRUCT(Settings, (),
-                      (command, entrypoint, environment, ports, mounts, networks, restart_policy, labels,
-                       working_directory, user, hostname))
+                      (command, entrypoint, environment, sealed_environment, ports, mounts, networks, restart_policy,
+                       labels, working_directory, user, hostname))
 
 struct Desired {
   std::string image;

@@ -86,7 +86,7 @@ Result<bool> Containers::end_pending_for_recovery(const RowPointer& row, Deadlin
   const bool archived = pending.kind == Pending::Kind::archive && pending.decided;
   const bool replaced = pending.kind == Pending::Kind::replace && pending.decided;
   archive_folder::Manifest manifest;
-  if (archived) manifest = BERTH_TRY(archive_folder::read(settings_.archives, pending.archive));
+  if (archived) manifest = BERTH_TRY(archive_folder::read(settings_.archives, pending.archive, parts_.sealing));
   BERTH_CHECK(catalog_.change(row->id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
     if (!now.pending || now.pending->kind != pending.kind) return container_busy(now.name);
     if (archived) {
@@ -167,6 +167,7 @@ Result<Containers::VolumePlan> Containers::plan_volumes(const ContainerRow& row,
 
 Result<void> Containers::make_from_image(const Target& target, operations::Context& context, int from, int to) {
   const ContainerRow& row = *target.row;
+  BERTH_CHECK(check_opened(row.desired, row.name));
   BERTH_CHECK(bring_image(target.unit, row.desired.image, context, from, (from + to) / 2));
   compute::NewInstance instance;
   instance.name = row.engine_name;
@@ -201,7 +202,7 @@ Result<std::string> Containers::bring_elsewhere(ContainerId id, const UnitPointe
   std::optional<archive_folder::Manifest> manifest;
   if (!row->archive.empty() && to->engine->archives() != nullptr) {
     context.progress(0, "checksums");
-    auto verified = archive_folder::verify(settings_.archives, row->archive);
+    auto verified = archive_folder::verify(settings_.archives, row->archive, parts_.sealing);
     // A container without its data is better than none; what is lost is told.
     if (!verified) log::error("fleet", "the archive of {}: {}", row->name, verified.error().describe());
     if (verified) manifest = std::move(*verified);

@@ -86,6 +86,7 @@ FleetState Containers::fleet_state() const {
 }
 
 Result<void> Containers::check_movable(const ContainerRow& row) const {
+  BERTH_CHECK(check_opened(row.desired, row.name));
   for (const auto& mount : row.desired.settings.mounts) {
     if (mount.is_host_path()) {
       return pinned(row.name, "它挂载了服务器的目录 " + mount.source, "it mounts the server's folder " + mount.source);

@@ -30,33 +30,34 @@ std::optional<std::int64_t> server_value(ServerId server) {
   return server.value() == 0 ? std::nullopt : std::optional(server.value());
 }
 
-store::Parameters parameters_of(const ContainerRow& row) {
+store::Parameters parameters_of(const ContainerRow& row, const EnvironmentSeal& seal) {
   return {{"name", row.name},
           {"server", server_value(row.server)},
           {"engine_name", row.engine_name},
           {"engine_id", row.engine_id},
           {"owner", owner_value(row.owner)},
           {"presence", name(row.presence)},
-          {"desired", to_json(row.desired)},
+          {"desired", to_json(row.desired, seal)},
           {"epoch", row.epoch},
-          {"pending", row.pending ? to_json(*row.pending) : std::string()},
+          {"pending", row.pending ? to_json(*row.pending, seal) : std::string()},
           {"archive", row.archive},
           {"now", row.updated_at}};
 }
 
-Result<RowPointer> row_of(const store::Row& stored) {
+Result<RowPointer> row_of(const store::Row& stored, const identity::Sealing& sealing) {
   auto row = std::make_shared<ContainerRow>();
   row->id = ContainerId(stored.integer("id"));
+  const EnvironmentSeal seal = seal_of(row->id, sealing);
   row->name = stored.text("name");
   row->server = ServerId(stored.optional_integer("server_id").value_or(0));
   row->engine_name = stored.text("engine_name");
   row->engine_id = stored.text("engine_id");
   row->owner = UserId(stored.optional_integer("owner_id").value_or(0));
   row->presence = presence_of(stored.text("presence"));
-  row->desired = BERTH_TRY(desired_from_json(stored.text("desired")));
+  row->desired = BERTH_TRY(desired_from_json(stored.text("desired"), seal));
   row->epoch = stored.integer("epoch");
   if (const std::string pending = stored.text("pending"); !pending.empty()) {
-    row->pending = BERTH_TRY(pending_from_json(pending));
+    row->pending = BERTH_TRY(pending_from_json(pending, seal));
   }
   row->archive = stored.text("archive");
   row->created_at = stored.time("created_at");
@@ -111,23 +112,39 @@ Error container_not_found(const std::string& name) {
                {fmt::format("容器 {} 不存在", name), fmt::format("Container {} does not exist", name)});
 }
 
+Result<void> check_opened(const Desired& desired, const std::string& name) {
+  if (desired.unopened.empty()) return {};
+  return Error(ErrorCode::conflict, "container.environment",
+               {fmt::format("容器 {} 的环境变量无法解封（密钥已丢失），请重新设置", name),
+                fmt::format("The environment of container {} does not open, its key is gone: set it anew", name)});
+}
+
 namespace container_rows {
 
-Result<ContainerId> insert(store::Transaction& transaction, const ContainerRow& row) {
+Result<ContainerId> insert(store::Transaction& transaction, const ContainerRow& row, const identity::Sealing& sealing) {
   if (BERTH_TRY(is_taken(transaction, row.name))) return container_exists(row.name);
-  auto parameters = parameters_of(row);
+  // What is sealed is bound to the id, which is not known yet.
+  ContainerRow bare = row;
+  bare.desired.settings.environment.clear();
+  bare.pending.reset();
+  auto parameters = parameters_of(bare, seal_of(row.id, sealing));
   parameters.emplace_back("created", row.created_at);
   const ContainerId id(BERTH_TRY(transaction.insert(
       "INSERT INTO containers (name, server_id, engine_name, engine_id, owner_id, presence, desired, epoch, pending, "
       "archive, created_at, updated_at) VALUES (:name, :server, :engine_name, :engine_id, :owner, :presence, :desired, "
       ":epoch, :pending, :archive, :created, :now)",
       parameters)));
+  if (bare.desired != row.desired || row.pending) {
+    ContainerRow made = row;
+    made.id = id;
+    BERTH_CHECK(update(transaction, made, sealing));
+  }
   BERTH_CHECK(take_name(transaction, id, row.name));
   return id;
 }
 
-Result<bool> update(store::Transaction& transaction, const ContainerRow& row) {
-  auto parameters = parameters_of(row);
+Result<bool> update(store::Transaction& transaction, const ContainerRow& row, const identity::Sealing& sealing) {
+  auto parameters = parameters_of(row, seal_of(row.id, sealing));
   parameters.emplace_back("id", row.id);
   const auto changed = BERTH_TRY(transaction.execute(
       "UPDATE containers SET name = :name, server_id = :server, engine_name = :engine_name, engine_id = :engine_id, "
@@ -142,18 +159,42 @@ Result<void> remove(store::Transaction& transaction, ContainerId id) {
   return {};
 }
 
-Result<std::optional<RowPointer>> find(store::Transaction& transaction, ContainerId id) {
+Result<std::optional<RowPointer>> find(store::Transaction& transaction, ContainerId id,
+                                       const identity::Sealing& sealing) {
   const auto rows = BERTH_TRY(transaction.query("SELECT * FROM containers WHERE id = :id", {{"id", id}}));
   if (rows.empty()) return std::optional<RowPointer>();
-  return std::optional(BERTH_TRY(row_of(rows.front())));
+  return std::optional(BERTH_TRY(row_of(rows.front(), sealing)));
 }
 
-Result<std::vector<RowPointer>> all(store::Transaction& transaction) {
+Result<std::vector<RowPointer>> all(store::Transaction& transaction, const identity::Sealing& sealing) {
   const auto rows = BERTH_TRY(transaction.query("SELECT * FROM containers ORDER BY id"));
   std::vector<RowPointer> all;
   all.reserve(rows.size());
-  for (const auto& row : rows) all.push_back(BERTH_TRY(row_of(row)));
+  for (const auto& row : rows) all.push_back(BERTH_TRY(row_of(row, sealing)));
   return all;
+}
+
+Result<std::int64_t> reseal(store::Transaction& transaction, const identity::Sealing& sealing) {
+  const auto rows = BERTH_TRY(transaction.query("SELECT id, desired, pending FROM containers"));
+  std::int64_t resealed = 0;
+  for (const auto& row : rows) {
+    const ContainerId id(row.integer("id"));
+    const std::string desired = row.text("desired");
+    const std::string pending = row.text("pending");
+    const auto fresh = BERTH_TRY(reseal_desired(desired, seal_of(id, sealing)));
+    std::optional<std::string> fresh_pending;
+    if (!pending.empty()) fresh_pending = BERTH_TRY(reseal_pending(pending, seal_of(id, sealing)));
+    if (!fresh && !fresh_pending) continue;
+    resealed += BERTH_TRY(transaction.execute(
+        "UPDATE containers SET desired = :fresh, pending = :fresh_pending WHERE id = :id AND desired = :desired AND "
+        "pending = :pending",
+        {{"fresh", fresh.value_or(desired)},
+         {"fresh_pending", fresh_pending.value_or(pending)},
+         {"id", id},
+         {"desired", desired},
+         {"pending", pending}}));
+  }
+  return resealed;
 }
 
 Result<void> take_name(store::Transaction& transaction, ContainerId id, const std::string& name) {

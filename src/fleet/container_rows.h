@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fleet/container_service.h"
+#include "identity/sealing.h"
 #include "store/database.h"
 
 namespace berth::fleet {
@@ -16,11 +17,26 @@ struct Desired {
   compute::ContainerSettings settings;
   compute::InstanceLimits limits;
   bool running = true;
+  /// The environment as it rests where its key is gone, "" where it is open: it goes on resting until another is set.
+  std::string unopened = {};
   bool operator==(const Desired&) const = default;
 };
 
-std::string to_json(const Desired& desired);
-Result<Desired> desired_from_json(std::string_view text);
+/// Seals environments, which may hold passwords, each bound to the place where it rests; the rest of what a container
+/// is to be like stays readable.
+struct EnvironmentSeal {
+  const identity::Sealing& sealing;
+  std::string context;
+};
+/// For what the store keeps of a container.
+EnvironmentSeal seal_of(ContainerId id, const identity::Sealing& sealing);
+
+std::string to_json(const Desired& desired, const EnvironmentSeal& seal);
+/// Also reads what was written before environments were sealed. One that does not open is `unopened`.
+Result<Desired> desired_from_json(std::string_view text, const EnvironmentSeal& seal);
+/// The same with its environment under the newest key; nothing if it is that already. Errors: internal
+/// "sealing.broken".
+Result<std::optional<std::string>> reseal_desired(std::string_view text, const EnvironmentSeal& seal);
 
 /// A change of several steps that is under way or was left half done: enough to end it, whatever became of it.
 struct Pending {
@@ -39,8 +55,10 @@ struct Pending {
   bool operator==(const Pending&) const = default;
 };
 
-std::string to_json(const Pending& pending);
-Result<Pending> pending_from_json(std::string_view text);
+std::string to_json(const Pending& pending, const EnvironmentSeal& seal);
+Result<Pending> pending_from_json(std::string_view text, const EnvironmentSeal& seal);
+/// As for `Desired`.
+Result<std::optional<std::string>> reseal_pending(std::string_view text, const EnvironmentSeal& seal);
 
 /// A container as the store has it. Immutable once it is shared.
 struct ContainerRow {
@@ -76,12 +94,15 @@ std::optional<ContainerId> owner_of_helper(std::string_view engine_name);
 namespace container_rows {
 
 /// Takes the name too. Errors: already_exists "container.exists".
-Result<ContainerId> insert(store::Transaction& transaction, const ContainerRow& row);
+Result<ContainerId> insert(store::Transaction& transaction, const ContainerRow& row, const identity::Sealing& sealing);
 /// Writes all but id and creation. False if there is no such row.
-Result<bool> update(store::Transaction& transaction, const ContainerRow& row);
+Result<bool> update(store::Transaction& transaction, const ContainerRow& row, const identity::Sealing& sealing);
 Result<void> remove(store::Transaction& transaction, ContainerId id);
-Result<std::optional<RowPointer>> find(store::Transaction& transaction, ContainerId id);
-Result<std::vector<RowPointer>> all(store::Transaction& transaction);
+Result<std::optional<RowPointer>> find(store::Transaction& transaction, ContainerId id,
+                                       const identity::Sealing& sealing);
+Result<std::vector<RowPointer>> all(store::Transaction& transaction, const identity::Sealing& sealing);
+/// Seals environments that rest under an older key, or unsealed, anew; yields of how many containers.
+Result<std::int64_t> reseal(store::Transaction& transaction, const identity::Sealing& sealing);
 
 /// Takes another name for a container; one that it has already is taken again. Errors as above.
 Result<void> take_name(store::Transaction& transaction, ContainerId id, const std::string& name);
@@ -98,5 +119,7 @@ Result<std::string> uuid_of_user(store::Transaction& transaction, UserId user);
 
 Error container_exists(const std::string& name);
 Error container_not_found(const std::string& name);
+/// conflict "container.environment" unless the environment is open.
+Result<void> check_opened(const Desired& desired, const std::string& name);
 
 }  // namespace berth::fleet

@@ -37,6 +37,7 @@ struct Container {
   bool reachable = true;  ///< its server answers; otherwise `status` is the last one known
   std::string image;
   compute::ContainerSettings settings;
+  bool environment_open = true;  ///< otherwise its key is gone, and `settings` are without it
   compute::InstanceLimits limits;
   compute::InstanceCounters counters;
   Instant measured{};     ///< when `counters` were read

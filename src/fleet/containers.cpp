@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "fleet/archive_folder.h"
 #include "fleet/container_input.h"
 #include "json/write.h"
 
@@ -85,7 +86,7 @@ audit::Origin system_origin() {
 Containers::Containers(Settings settings, const Parts& parts)
     : settings_(std::move(settings)),
       parts_(parts),
-      catalog_(parts.database, parts.clock),
+      catalog_(parts.database, parts.sealing, parts.clock),
       remains_(parts.database, parts.clock) {}
 
 Result<std::unique_ptr<Containers>> Containers::create(Settings settings, const Parts& parts) {
@@ -119,6 +120,13 @@ Containers::~Containers() {
   }
   gate_->close_and_wait();
   settling_.drain();
+}
+
+Result<std::int64_t> Containers::reseal(store::Database& database, const std::filesystem::path& archives,
+                                        const identity::Sealing& sealing) {
+  const auto rows = BERTH_TRY(
+      database.write([&](store::Transaction& transaction) { return container_rows::reseal(transaction, sealing); }));
+  return rows + BERTH_TRY(archive_folder::reseal(archives, sealing));
 }
 
 bool Containers::may(const Caller& caller, const Container& container, Right right) const {

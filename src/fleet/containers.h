@@ -19,6 +19,7 @@
 #include "fleet/relocation.h"
 #include "fleet/remains.h"
 #include "fleet/server_registry.h"
+#include "identity/sealing.h"
 #include "operations/gate.h"
 
 namespace berth::fleet {
@@ -49,6 +50,7 @@ class Containers final : public ContainerService, public ContainerMover {
   struct Parts {
     ServerRegistry& servers;
     store::Database& database;
+    const identity::Sealing& sealing;
     operations::OperationService& operations;
     const AccessPolicy& access;
     const Clock& clock;
@@ -101,6 +103,12 @@ class Containers final : public ContainerService, public ContainerMover {
 
   /// What a container is to be like, and where it stands in the books: for whoever moves containers.
   RowPointer row(ContainerId id) const { return catalog_.book().row(id); }
+
+  /// Seals environments that rest under an older key, or unsealed, anew: in the store, then in the archives. Yields
+  /// how many. Errors: internal "sealing.broken" if one in the store does not open, and then nothing was changed;
+  /// internal "archive.reseal" once all other archives are done.
+  static Result<std::int64_t> reseal(store::Database& database, const std::filesystem::path& archives,
+                                     const identity::Sealing& sealing);
 
  private:
   enum class Action { start, stop, restart, pause, resume };

@@ -189,6 +189,7 @@ class FleetFixture : public ::testing::Test {
     settings_.archives = folder_.path() / "archives";
     containers_ = take(Containers::create(settings_, {.servers = *registry_,
                                                       .database = *store_,
+                                                      .sealing = sealing_,
                                                       .operations = *operations_,
                                                       .access = access_,
                                                       .clock = system_clock()}));

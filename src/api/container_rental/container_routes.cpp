@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <map>
+#include <string>
+
 #include "api/container_rental/container_rental.h"
 #include "api/container_rental/encode.h"
 
@@ -17,6 +20,20 @@ fleet::ContainerFilter filter_of(const ContainerQuery& query) {
   filter.limit = query.limit.value_or(0);
   filter.offset = query.offset.value_or(0);
   return filter;
+}
+
+Secrets secrets_of(const Call& call) {
+  return call.allows(kInstancesSecrets) ? Secrets::shown : Secrets::hidden;
+}
+
+/// Who sees values masked may send them back so, and would lose them.
+Result<void> check_not_masked(const std::map<std::string, std::string>& environment) {
+  for (const auto& [name, value] : environment) {
+    if (value != kMasked) continue;
+    const Text message{"*** 是隐藏值的占位符，请提供实际的值", "*** stands for a hidden value: give the value itself"};
+    return Error(ErrorCode::invalid_argument, "container.masked", message).with_field("environment." + name, message);
+  }
+  return {};
 }
 
 Error failed_to(const operations::Operation& operation) {
@@ -83,8 +100,11 @@ void ContainerRental::add_container_routes() {
        {"容器详情", "One container"},
        "containers",
        &parts_.reads},
-      [this](const Call& call, ContainerPath path, Nothing, Nothing) -> Result<ContainerInfo> {
-        return info_of(*BERTH_TRY(parts_.containers.find(caller_of(call), path.container_name)));
+      [this](const Call& call, ContainerPath path, Nothing, Nothing) -> Result<ContainerDetail> {
+        const fleet::Caller caller = caller_of(call);
+        const auto container = BERTH_TRY(parts_.containers.find(caller, path.container_name));
+        const bool writes = parts_.containers.find(caller, path.container_name, fleet::Right::write).has_value();
+        return detail_of(*container, writes ? secrets_of(call) : Secrets::hidden);
       });
 
   contract_->add<ContainerPath, Nothing, Nothing>(
@@ -112,6 +132,7 @@ void ContainerRental::add_container_routes() {
         change.name = body.container_name;
         change.image = body.image;
         if (body.limits) change.limits = limits_of(*body.limits);
+        if (body.environment && secrets_of(call) == Secrets::hidden) BERTH_CHECK(check_not_masked(*body.environment));
         if (body.environment || body.restart_policy) {
           change.settings = container->settings;
           if (body.environment) change.settings->environment = *body.environment;

@@ -86,6 +86,15 @@ ContainerInfo info_of(const fleet::Container& container) {
   return info;
 }
 
+ContainerDetail detail_of(const fleet::Container& container, Secrets secrets) {
+  ContainerDetail detail{info_of(container), std::nullopt};
+  if (!container.environment_open) return detail;
+  detail.environment = container.settings.environment;
+  if (secrets == Secrets::shown) return detail;
+  for (auto& [name, value] : *detail.environment) value = kMasked;
+  return detail;
+}
+
 compute::ContainerSettings settings_of(const NewContainerRequest& request) {
   compute::ContainerSettings settings;
   settings.command = request.command;

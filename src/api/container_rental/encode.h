@@ -16,6 +16,12 @@ std::optional<compute::Status> parse_status(std::string_view word);
 ContainerState state_of(const fleet::Container& container);
 ContainerInfo info_of(const fleet::Container& container);
 
+enum class Secrets { hidden, shown };
+
+/// What stands in the place of a value that is not shown.
+inline constexpr std::string_view kMasked = "***";
+ContainerDetail detail_of(const fleet::Container& container, Secrets secrets);
+
 /// What a request asks for.
 compute::ContainerSettings settings_of(const NewContainerRequest& request);
 compute::InstanceLimits limits_of(const LimitsBody& body);

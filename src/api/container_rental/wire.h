@@ -151,7 +151,7 @@ BOOST_DESCRIBE_STRUCT(ContainerChangeRequest, (), (container_name, image, limits
 inline void describe_fields(json::Fields<ContainerChangeRequest>& fields) {
   fields("container_name").length(1, 128);
   fields("image").length(1, 512);
-  fields("environment").items(0, 256);
+  fields("environment").items(0, 256).doc({"整个环境变量表", "All of the environment"});
   fields("restart_policy").one_of({"no", "on-failure", "always", "unless-stopped"});
 }
 
@@ -199,6 +199,18 @@ BOOST_DESCRIBE_STRUCT(ContainerInfo, (),
                       (container_id, container_name, status, server, reachable, presence, image, owner_id, ipv4,
                        cpu_percent, memory_used, traffic_in, traffic_out, limits, ports, volumes, networks,
                        restart_policy, created_at))
+
+/// One container asked for by its name.
+struct ContainerDetail : ContainerInfo {
+  std::optional<std::map<std::string, std::string>> environment;
+};
+BOOST_DESCRIBE_STRUCT(ContainerDetail, (ContainerInfo), (environment))
+inline void describe_fields(json::Fields<ContainerDetail>& fields) {
+  fields("environment")
+      .doc({"值需要 instances:secrets 权限和对该容器的 write 权限，否则为 ***；密钥已丢失时为 null",
+            "Values need the permission instances:secrets and the right to write this container, or they are ***; "
+            "null where their key is gone"});
+}
 
 struct ContainerInfos {
   std::vector<ContainerInfo> containers;
