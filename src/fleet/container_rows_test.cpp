@@ -1,5 +1,6 @@
 #include "fleet/container_rows.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "fleet/server_rows.h"
@@ -7,6 +8,13 @@
 
 namespace berth::fleet {
 namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+identity::Sealing sealing_with(char key) {
+  return identity::Sealing::from_keys({Secret(std::string(32, key))});
+}
 
 /// The real schema, on both engines.
 class FleetRows : public ::testing::TestWithParam<store::Dialect> {
@@ -52,11 +60,38 @@ class FleetRows : public ::testing::TestWithParam<store::Dialect> {
     return row;
   }
   Result<ContainerId> add(const ContainerRow& one) {
-    return write([&](store::Transaction& t) { return container_rows::insert(t, one); });
+    return write([&](store::Transaction& t) { return container_rows::insert(t, one, sealing_); });
+  }
+
+  RowPointer find(ContainerId id, const identity::Sealing& sealing) {
+    return *take(database_->read([&](store::Transaction& t) { return container_rows::find(t, id, sealing); }));
+  }
+  /// What rests of a container's specifications.
+  std::string resting(ContainerId id) {
+    return take(database_->read([&](store::Transaction& t) -> Result<std::string> {
+      const auto rows = BERTH_TRY(t.query("SELECT desired, pending FROM containers WHERE id = :id", {{"id", id}}));
+      return rows.front().text("desired") + rows.front().text("pending");
+    }));
+  }
+  Result<std::int64_t> reseal(const identity::Sealing& sealing) {
+    return write([&](store::Transaction& t) { return container_rows::reseal(t, sealing); });
+  }
+  ContainerRow row_with_pending(const std::string& name) {
+    auto wanted = row(name, add_server("server-of-" + name));
+    wanted.pending = Pending{};
+    wanted.pending->kind = Pending::Kind::replace;
+    wanted.pending->desired = wanted.desired;
+    wanted.pending->desired->settings.environment["TOKEN"] = "hunter3";
+    return wanted;
+  }
+  void set_resting(ContainerId id, const std::string& desired) {
+    take(write([&](store::Transaction& t) {
+      return t.execute("UPDATE containers SET desired = :desired WHERE id = :id", {{"desired", desired}, {"id", id}});
+    }));
   }
 
   store::Place place_{GetParam()};
-  identity::Sealing sealing_ = identity::Sealing::from_keys({Secret(std::string(32, 's'))});
+  identity::Sealing sealing_ = sealing_with('s');
   std::unique_ptr<store::Database> database_;
 };
 
@@ -79,7 +114,8 @@ TEST_P(FleetRows, ContainersComeBackAsTheyWereWritten) {
   wanted.pending->desired = wanted.desired;
   wanted.epoch = 1LL << 40U;
   const auto id = take(add(wanted));
-  const auto found = take(database_->read([&](store::Transaction& t) { return container_rows::find(t, id); }));
+  const auto found =
+      take(database_->read([&](store::Transaction& t) { return container_rows::find(t, id, sealing_); }));
   ASSERT_TRUE(found);
   EXPECT_EQ((*found)->desired, wanted.desired);
   EXPECT_EQ((*found)->pending, wanted.pending);
@@ -87,6 +123,89 @@ TEST_P(FleetRows, ContainersComeBackAsTheyWereWritten) {
   EXPECT_EQ((*found)->server, server);
   EXPECT_EQ((*found)->owner, UserId());
   EXPECT_EQ((*found)->created_at, wanted.created_at);
+}
+
+TEST_P(FleetRows, EnvironmentsRestSealedAndTheRestReadable) {
+  auto wanted = row_with_pending("web");
+  wanted.desired.settings.environment["PASSWORD"] = "hunter2";
+  const auto id = take(add(wanted));
+  EXPECT_THAT(resting(id), Not(HasSubstr("hunter")));
+  EXPECT_THAT(resting(id), Not(HasSubstr("PASSWORD")));
+  EXPECT_THAT(resting(id), HasSubstr("nginx:1"));
+  wanted.id = id;
+  wanted.desired.settings.environment["PASSWORD"] = "hunter4";
+  ASSERT_TRUE(take(write([&](store::Transaction& t) { return container_rows::update(t, wanted, sealing_); })));
+  EXPECT_THAT(resting(id), Not(HasSubstr("hunter")));
+  EXPECT_EQ(find(id, sealing_)->desired, wanted.desired);
+  EXPECT_EQ(find(id, sealing_)->pending, wanted.pending);
+}
+
+// As 0.1 wrote it.
+constexpr const char* kUnsealed =
+    R"({"image":"nginx:1","settings":{"command":[],"entrypoint":[],"environment":{"PASSWORD":"hunter2"},"ports":[],)"
+    R"("mounts":[],"networks":[],"restart_policy":"no","labels":{},"working_directory":"","user":"","hostname":""},)"
+    R"("cpus":null,"memory_bytes":null,"disk_bytes":null,"running":true})";
+
+TEST_P(FleetRows, WhatRestedUnsealedIsReadAndSealedByTheNextWrite) {
+  const auto id = take(add(row("web", add_server("one"))));
+  set_resting(id, kUnsealed);
+  const auto found = find(id, sealing_);
+  EXPECT_EQ(found->desired.settings.environment.at("PASSWORD"), "hunter2");
+  ASSERT_TRUE(take(write([&](store::Transaction& t) { return container_rows::update(t, *found, sealing_); })));
+  EXPECT_THAT(resting(id), Not(HasSubstr("hunter2")));
+  EXPECT_EQ(find(id, sealing_)->desired, found->desired);
+}
+
+TEST_P(FleetRows, ResealingMovesEnvironmentsToTheNewestKey) {
+  const auto wanted = row_with_pending("web");
+  const auto sealed = take(add(wanted));
+  const auto unsealed = take(add(row("api", add_server("one"))));
+  set_resting(unsealed, kUnsealed);
+  auto plain = row("plain", add_server("two"));
+  plain.desired.settings.environment.clear();
+  take(add(plain));
+  EXPECT_EQ(take(reseal(sealing_)), 1) << "the unsealed one";
+  EXPECT_THAT(resting(unsealed), Not(HasSubstr("hunter2")));
+  const auto both = identity::Sealing::from_keys({Secret(std::string(32, 'n')), Secret(std::string(32, 's'))});
+  EXPECT_EQ(take(reseal(both)), 2);
+  EXPECT_EQ(take(reseal(both)), 0);
+  const auto newest = sealing_with('n');
+  EXPECT_EQ(find(sealed, newest)->desired, wanted.desired);
+  EXPECT_EQ(find(sealed, newest)->pending, wanted.pending);
+  EXPECT_EQ(find(unsealed, newest)->desired.settings.environment.at("PASSWORD"), "hunter2");
+}
+
+TEST_P(FleetRows, ResealingWhatDoesNotOpenChangesNothing) {
+  const auto one = take(add(row("web", add_server("one"))));
+  take(add(row("api", add_server("two"))));
+  const std::string before = resting(one);
+  const auto refused = reseal(sealing_with('x'));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason(), "sealing.broken");
+  EXPECT_EQ(resting(one), before);
+}
+
+TEST_P(FleetRows, AnEnvironmentWhoseKeyIsGoneIsToldOfAndGoesOnResting) {
+  const auto wanted = row("web", add_server("one"));
+  const auto id = take(add(wanted));
+  const auto other = sealing_with('x');
+  auto found = *find(id, other);
+  EXPECT_FALSE(found.desired.unopened.empty());
+  const auto opened = check_opened(found.desired, "web");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().reason(), "container.environment");
+  found.desired.running = false;
+  ASSERT_TRUE(take(write([&](store::Transaction& t) { return container_rows::update(t, found, other); })));
+  EXPECT_EQ(find(id, sealing_)->desired.settings, wanted.desired.settings) << "the key came back";
+  EXPECT_TRUE(check_opened(find(id, sealing_)->desired, "web"));
+}
+
+TEST_P(FleetRows, ASealedEnvironmentIsBoundToItsContainer) {
+  const auto one = take(add(row("web", add_server("one"))));
+  const auto other = take(add(row("api", add_server("two"))));
+  set_resting(other, resting(one));
+  EXPECT_FALSE(find(other, sealing_)->desired.unopened.empty());
+  EXPECT_TRUE(find(other, sealing_)->desired.settings.environment.empty());
 }
 
 TEST_P(FleetRows, ANameIsTakenByOneContainerAtATime) {
@@ -121,7 +240,8 @@ TEST_P(FleetRows, TheOwnerThatIsRemovedLeavesTheContainer) {
   EXPECT_EQ(take(database_->read([&](store::Transaction& t) { return container_rows::user_of_uuid(t, "u-1"); })),
             UserId(user));
   take(write([&](store::Transaction& t) { return t.execute("DELETE FROM users"); }));
-  const auto found = take(database_->read([&](store::Transaction& t) { return container_rows::find(t, id); }));
+  const auto found =
+      take(database_->read([&](store::Transaction& t) { return container_rows::find(t, id, sealing_); }));
   EXPECT_EQ((*found)->owner, UserId());
 }
 
