@@ -57,6 +57,48 @@ def test_who_may_execute_may_change_nothing(admin, person, container):
     assert statuses(user, container) == [200, 403, 403, 403, 200, 200]
 
 
+def with_scope(caller, scope):
+    """The same person through an API key that may do only this."""
+    answer = Caller(caller.base.removesuffix("/container-rental"), dict(caller.session.headers)).post(
+        "/auth/keys", {"name": " ".join(scope), "scope": scope})
+    assert answer.status_code in (200, 201), answer.text
+    return Caller(caller.base, {"X-API-Key": answer.json()["key"]})
+
+
+def test_an_environment_shows_its_values_only_to_who_may_write_and_see_secrets(admin, person, new_name):
+    owner, reader, writer, viewer = person("user"), person("user"), person("user"), person("viewer")
+    name = new_name("c")
+    owner.create(name, environment={"PASSWORD": "hunter2", "MODE": "fast"})
+    grant(admin, reader, ["read"], name)
+    grant(admin, writer, ["write"], name)
+    shown, masked = {"PASSWORD": "hunter2", "MODE": "fast"}, {"PASSWORD": "***", "MODE": "***"}
+
+    def environment(caller):
+        answer = caller.get(f"/api/containers/{name}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["environment"]
+
+    assert environment(owner) == environment(admin) == environment(writer) == shown
+    assert environment(reader) == environment(viewer) == masked
+    assert environment(with_scope(owner, ["instances:read", "instances:update"])) == masked
+    assert environment(with_scope(owner, ["instances:read", "instances:secrets"])) == shown
+    assert "hunter2" not in owner.get("/api/containers?detail=true").text
+
+
+def test_a_masked_value_is_not_taken_for_a_value(person, new_name):
+    owner, name = person("user"), new_name("c")
+    owner.create(name, environment={"PASSWORD": "hunter2"})
+    blind = with_scope(owner, ["instances:read", "instances:update"])
+    at = f"/api/containers/{name}"
+    seen = blind.get(at).json()["environment"]
+    answer = blind.request("PUT", at, json={"environment": {**seen, "MODE": "fast"}})
+    assert answer.status_code == 400, answer.text
+    assert owner.get(at).json()["environment"] == {"PASSWORD": "hunter2"}
+    assert blind.request("PUT", at, json={"environment": {"MODE": "fast"}}).status_code == 200
+    assert owner.get(at).json()["environment"] == {"MODE": "fast"}
+    assert owner.request("PUT", at, json={"environment": {"MODE": "***"}}).status_code == 200, "it is what it says"
+
+
 def test_a_grant_for_one_container_shows_no_other(admin, person, container, new_name):
     user = person("user")
     other = new_name("c")
