@@ -55,6 +55,13 @@ Result<bool> reseal(stored::Settings& settings, const EnvironmentSeal& seal) {
   return true;
 }
 
+Result<Pending::Kind> kind_of(const stored::Pending& pending) {
+  for (const auto& [kind, word] : kKinds) {
+    if (word == pending.kind) return kind;
+  }
+  return internal_error("unknown pending change of a container: " + pending.kind);
+}
+
 stored::Settings settings_to_stored(const compute::ContainerSettings& settings) {
   stored::Settings out{.command = settings.command,
                        .entrypoint = settings.entrypoint,
@@ -170,16 +177,14 @@ std::string to_json(const Pending& pending, const EnvironmentSeal& seal) {
   return json::to_json(out);
 }
 
+Result<Pending::Kind> pending_kind(std::string_view text) {
+  return kind_of(BERTH_TRY(json::from_json<stored::Pending>(text)));
+}
+
 Result<Pending> pending_from_json(std::string_view text, const EnvironmentSeal& seal) {
   auto in = BERTH_TRY(json::from_json<stored::Pending>(text));
   Pending pending;
-  bool known = false;
-  for (const auto& [kind, word] : kKinds) {
-    if (word != in.kind) continue;
-    pending.kind = kind;
-    known = true;
-  }
-  if (!known) return internal_error("unknown pending change of a container: " + in.kind);
+  pending.kind = BERTH_TRY(kind_of(in));
   pending.decided = in.decided;
   pending.was_running = in.was_running;
   pending.name = std::move(in.name);

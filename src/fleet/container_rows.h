@@ -57,6 +57,7 @@ struct Pending {
 
 std::string to_json(const Pending& pending, const EnvironmentSeal& seal);
 Result<Pending> pending_from_json(std::string_view text, const EnvironmentSeal& seal);
+Result<Pending::Kind> pending_kind(std::string_view text);
 /// As for `Desired`.
 Result<std::optional<std::string>> reseal_pending(std::string_view text, const EnvironmentSeal& seal);
 
