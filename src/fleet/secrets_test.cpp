@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "fleet/archive_folder.h"
 #include "fleet/fleet_fixture.h"
-#include "fleet/high_availability.h"
 
 namespace berth::fleet {
 namespace {
@@ -61,20 +60,17 @@ class SecretsTest : public FleetFixture {
     const auto ticket = take(containers_->relocate(admin(), name, to));
     ASSERT_EQ(take(ticket->wait(soon())).state, operations::State::succeeded);
   }
-  void recover_from(const std::string& server) {
-    HighAvailability::Settings settings;
-    settings.knock = std::chrono::milliseconds(200);
-    settings.patience = std::chrono::milliseconds(2000);
-    HighAvailability ha(settings, HighAvailability::Parts{*containers_, *registry_, *operations_});
+  void recover(const std::string& name, const std::string& server, const std::string& to) {
     engine(server).faults().refuse_connections(true);
     const auto id = take(registry_->find(server)).server.id;
     ASSERT_TRUE(eventually([&] {
       return take(registry_->find(server)).status.health == ServerHealth::unreachable &&
              !registry_->unit(id)->inventory->snapshot()->health.connected;
     }));
-    const auto ticket = take(ha.fail_over(id, true, admin().origin));
+    take(containers_->mark_fenced(id, "by hand", admin().origin));
+    const auto elsewhere = take(registry_->find(to)).server.id;
+    const auto ticket = take(containers_->recover(admin().origin, seen(name)->id, elsewhere, {}));
     ASSERT_EQ(take(ticket->wait(soon())).state, operations::State::succeeded);
-    ha.stop();
   }
   std::vector<std::filesystem::path> manifests() {
     std::vector<std::filesystem::path> found;
@@ -145,7 +141,9 @@ TEST_F(SecretsTest, AnEnvironmentIsNowhereToBeFoundWhateverIsDone) {
   expect_nowhere(kMarker, "restored");
 
   take(containers_->start(alice(), "shop"));
-  recover_from(seen("shop")->server_name);
+  const bool on_one = seen("shop")->server_name == "one";
+  recover("shop", on_one ? "one" : "two", on_one ? "two" : "one");
+  EXPECT_EQ(seen("shop")->server_name, on_one ? "two" : "one");
   EXPECT_EQ(given("shop"), newer);
   expect_nowhere(kMarker, "recovered");
 }
@@ -210,6 +208,29 @@ TEST_F(SecretsTest, AnArchiveThatWasWrittenUnsealedIsReadAndSealedByTheRotation)
   expect_nowhere(kMarker, "sealed");
   take(containers_->restore(alice(), "web"));
   EXPECT_EQ(given("web"), kMarker);
+}
+
+TEST_F(SecretsTest, WhatRestedUnsealedInTheStoreLeavesNoTraceOnceItIsSealedAndClosed) {
+  begin();
+  take(make(alice(), secretive("web")));
+  const auto unsealed = [&](store::Transaction& t) -> Result<void> {
+    std::string text = BERTH_TRY(t.query("SELECT desired FROM containers")).front().text("desired");
+    const std::size_t from = text.find(R"("environment":null,"sealed_environment":")");
+    const std::size_t to = text.find(R"(,"ports")", from);
+    EXPECT_NE(to, std::string::npos) << text;
+    text.replace(from, to - from, std::string(R"("environment":{")") + kName + R"(":")" + kMarker + R"("})");
+    BERTH_CHECK(t.execute("UPDATE containers SET desired = :text", {{"text", text}}));
+    return {};
+  };
+  take(database_->write(unsealed));
+  end();
+  const auto file = folder_.path() / "store.db";
+  EXPECT_THAT(content_of(file.string() + "-wal"), HasSubstr(kMarker));
+  EXPECT_EQ(take(Containers::reseal(*database_, settings_.archives, sealing_)), 1);
+  database_.reset();
+  EXPECT_THAT(content_of(file), HasSubstr(FakeEngine::kImage));
+  EXPECT_THAT(content_of(file), Not(HasSubstr(kMarker)));
+  EXPECT_THAT(content_of(file.string() + "-wal"), Not(HasSubstr(kMarker)));
 }
 
 TEST_F(SecretsTest, AnArchiveWhoseKeyIsGoneIsNotRestoredWithoutItsEnvironment) {

@@ -114,7 +114,7 @@ Result<void> make_private(const std::filesystem::path& file) {
   if (errno != EEXIST) return file_trouble(file, errno);
   // Never by opening: closing a descriptor of the file would drop the locks that SQLite holds on it
   // for this process's other connections.
-  struct stat status {};
+  struct stat status{};
   if (::stat(file.c_str(), &status) != 0) return file_trouble(file, errno);
   if ((status.st_mode & 077U) != 0 && ::chmod(file.c_str(), 0600) != 0) {
     return file_trouble(file, errno);
@@ -173,11 +173,12 @@ Result<void> SqliteConnection::configure(std::chrono::milliseconds wait) {
     return unavailable(Obstacle::read_only, "the file cannot be switched to WAL");
   }
   // FULL: a commit is on the disk before it is acknowledged. The cache is kept small because
-  // several connections each have one and the kernel caches the file anyway.
+  // several connections each have one and the kernel caches the file anyway. What is deleted is
+  // overwritten: it may be a secret that rested unsealed once.
   return script(
       fmt::format("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
                   "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4000;"
-                  "PRAGMA journal_size_limit = 67108864; PRAGMA query_only = {}",
+                  "PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = ON; PRAGMA query_only = {}",
                   kind_ == Kind::read ? "ON" : "OFF"));
 }
 
