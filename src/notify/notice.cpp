@@ -16,7 +16,7 @@ constexpr std::array<KindName, 4> kNames = {{{NoticeKind::rental_expiry, "rental
                                              {NoticeKind::test, "test"}}};
 
 const std::vector<Template>& all() {
-  static const std::vector<Template> kTemplates = {
+  static const std::vector<Template> templates = {
       {NoticeKind::rental_expiry,
        {"容器 {container} 的租赁将于 {expiry_date} 到期", "The rental of container {container} ends on {expiry_date}"},
        {"{username}，您好：\n\n"
@@ -52,7 +52,7 @@ const std::vector<Template>& all() {
         "This is a test notification of Berth, sent by {actor} at {at}.\nWho reads this can be reached.\n\n"
         "-- Berth\n"},
        {"actor", "at"}}};
-  return kTemplates;
+  return templates;
 }
 
 }  // namespace

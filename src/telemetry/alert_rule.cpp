@@ -117,12 +117,12 @@ std::optional<Resolution> parse_resolution(std::string_view word) {
 }
 
 const std::vector<AlertType>& alert_types() {
-  static const std::vector<AlertType> kAll = [] {
+  static const std::vector<AlertType> types = [] {
     std::vector<AlertType> all;
     for (const auto& [type, word] : kTypes) all.push_back(type);
     return all;
   }();
-  return kAll;
+  return types;
 }
 
 Result<void> check_alert_rule(const AlertRule& rule) {

@@ -13,8 +13,8 @@
 namespace berth::api::container_rental {
 
 inline const std::vector<std::string>& alert_type_words() {
-  static const std::vector<std::string> kWords = {"traffic", "cpu", "memory", "disk", "server_down", "rental_expiry"};
-  return kWords;
+  static const std::vector<std::string> words = {"traffic", "cpu", "memory", "disk", "server_down", "rental_expiry"};
+  return words;
 }
 
 struct AlertRequest {
