@@ -29,8 +29,9 @@ std::string uname_word(std::string_view go_word) {
 
 std::pair<int, int> parse_version(std::string_view text) {
   std::pair<int, int> version{0, 0};
-  const auto* const end = text.data() + text.size();
-  const auto [point, failure] = std::from_chars(text.data(), end, version.first);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [point, failure] = std::from_chars(begin, end, version.first);
   if (failure == std::errc() && point != end && *point == '.') std::from_chars(point + 1, end, version.second);
   return version;
 }
