@@ -31,6 +31,7 @@ struct EngineInfo {
   std::string product;  ///< "LXD", "Incus", "Docker"
   std::string version;
   std::string host;  ///< the engine's own name of its machine
+  double cpus = 0;   ///< cores of its machine; 0 where it does not tell
   Capabilities capabilities;
 };
 

@@ -51,7 +51,7 @@ class Inventory {
     std::chrono::milliseconds get_deadline{2000};   ///< of one instance
     /// After so many failed reads in a row the engine counts as not connected.
     int failures_until_disconnected = 1;
-    std::uint32_t host_cores = 1;  ///< the allotment of an instance without a CPU limit
+    std::uint32_t host_cores = 1;  ///< of an instance without a CPU limit, if the engine does not tell
   };
 
   Inventory(EngineId id, InstanceEngine& engine, Settings settings, metrics::Registry& metrics);

@@ -116,6 +116,7 @@ SnapshotPointer InventoryModel::apply_all(Mark mark, std::vector<Instance> insta
     return nullptr;
   }
   last_full_ = mark;
+  if (info.cpus > 0) host_cores_ = info.cpus;
   std::ranges::stable_sort(instances, {}, &Instance::name);
   const auto repeated = std::ranges::unique(instances, {}, &Instance::name);
   instances.erase(repeated.begin(), repeated.end());

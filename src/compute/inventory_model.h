@@ -17,6 +17,7 @@ class InventoryModel {
   /// Names a read; greater ones began later.
   using Mark = std::uint64_t;
 
+  /// `host_cores` stand in for what an engine does not tell of its machine.
   explicit InventoryModel(std::uint32_t host_cores);
 
   const SnapshotPointer& snapshot() const { return snapshot_; }
@@ -52,7 +53,7 @@ class InventoryModel {
   InstancePointer merge(Entry& entry, const InstancePointer& before, Instance fresh, Change& change) const;
   SnapshotPointer publish(InventorySnapshot next, Change change);
 
-  const double host_cores_;
+  double host_cores_;  ///< as the engine says, once it has
   SnapshotPointer snapshot_;
   std::vector<Entry> entries_;           ///< beside snapshot_->instances, in the same order
   std::map<std::string, Mark> removed_;  ///< found missing by a read that began before one still under way ended

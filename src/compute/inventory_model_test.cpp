@@ -190,6 +190,23 @@ TEST_F(InventoryModelTest, MeasuresCpuUseOfTheHostsCoresOverTheInterval) {
   EXPECT_DOUBLE_EQ(percent("a"), 50);  // 10 s of 4 cores × 5 s
 }
 
+TEST_F(InventoryModelTest, MeasuresCpuUseOfTheCoresThatTheEngineTells) {
+  const auto read = [&](std::vector<Instance> instances) {
+    EngineInfo info;
+    info.cpus = 8;
+    return model_.apply_all(model_.begin_read(), std::move(instances), info, Timestamp{});
+  };
+  const auto limited = [](std::chrono::nanoseconds cpu, std::chrono::nanoseconds at) {
+    Instance one = used("two-cores", cpu, at);
+    one.limits.cpus = 2;
+    return one;
+  };
+  read({used("free", seconds(0), seconds(0)), limited(seconds(0), seconds(0))});
+  read({used("free", seconds(20), seconds(5)), limited(seconds(5), seconds(5))});
+  EXPECT_DOUBLE_EQ(percent("free"), 50);       // 20 s of 8 cores × 5 s
+  EXPECT_DOUBLE_EQ(percent("two-cores"), 50);  // 5 s of 2 cores × 5 s
+}
+
 TEST_F(InventoryModelTest, MeasuresCpuUseOfItsOwnLimit) {
   Instance first = used("a", seconds(0), seconds(0));
   first.limits.cpus = 0.5;

@@ -45,6 +45,7 @@ struct DockerEngine::Parts {
   Capacities capacities;
   std::mutex mutex;
   std::string host;
+  double cpus = 0;
 };
 
 DockerEngine::DockerEngine(Connection connection) : parts_(std::make_unique<Parts>(std::move(connection))) {}
@@ -66,13 +67,16 @@ Result<compute::EngineInfo> DockerEngine::info(Deadline deadline) {
   {
     const std::lock_guard lock(parts_->mutex);
     info.host = parts_->host;
+    info.cpus = parts_->cpus;
   }
   if (info.host.empty()) {
     // Asked once: it makes Docker count everything that it has.
     const auto document = BERTH_TRY(parts_->api.get("/info", {}, deadline));
     info.host = document.root()["Name"].string_or("");
+    info.cpus = document.root()["NCPU"].number().value_or(0);
     const std::lock_guard lock(parts_->mutex);
     parts_->host = info.host;
+    parts_->cpus = info.cpus;
   }
   info.capabilities = {.snapshots = false,
                        .images = true,

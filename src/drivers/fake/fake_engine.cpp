@@ -184,6 +184,7 @@ Result<compute::EngineInfo> FakeEngine::info(Deadline deadline) {
   return compute::EngineInfo{"Fake",
                              "1.0",
                              "localhost",
+                             static_cast<double>(settings_.host_cores),
                              {.snapshots = !settings_.containers,
                               .images = true,
                               .exec = true,
