@@ -36,6 +36,10 @@ std::vector<telemetry::TrafficSample> FleetTraffic::sample() const {
   return samples;
 }
 
+bool FleetTraffic::exists(std::int64_t container) const {
+  return containers_.row(fleet::ContainerId(container)) != nullptr;
+}
+
 bool FleetMeasurements::everything_known() const {
   const auto servers = parts_.servers.list();
   return std::ranges::none_of(

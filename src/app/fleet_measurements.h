@@ -14,6 +14,7 @@ class FleetTraffic final : public telemetry::TrafficSource {
  public:
   explicit FleetTraffic(const fleet::Containers& containers) : containers_(containers) {}
   std::vector<telemetry::TrafficSample> sample() const override;
+  bool exists(std::int64_t container) const override;
 
  private:
   const fleet::Containers& containers_;

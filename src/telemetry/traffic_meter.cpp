@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 #include <utility>
 
 #include "base/log.h"
@@ -99,6 +100,8 @@ void TrafficMeter::run() {
     if (parts_.clock.instant() >= next_flush) {
       if (const auto written = flush(); !written) {
         log::warning("telemetry", "traffic counters are not stored: {}", written.error().describe());
+      } else if (const auto forgotten = forget_gone(); !forgotten) {
+        log::warning("telemetry", "traffic counters are not forgotten: {}", forgotten.error().describe());
       }
       next_flush = parts_.clock.instant() + settings_.flush_interval;
     }
@@ -244,17 +247,29 @@ Result<void> TrafficMeter::save(const std::vector<std::pair<std::int64_t, State>
   });
 }
 
-Result<void> TrafficMeter::forget(std::int64_t container) {
-  // The sum of all keeps what it had.
+Result<void> TrafficMeter::forget_gone() {
+  std::vector<std::int64_t> known;
+  {
+    const std::shared_lock lock(mutex_);
+    for (const auto& [container, state] : states_) known.push_back(container);
+  }
+  std::erase_if(known, [this](std::int64_t container) { return parts_.source.exists(container); });
+  if (known.empty()) return {};
+  // The sum of all keeps what they had.
   BERTH_CHECK(flush());
   const std::lock_guard one_flush(flushing_);
-  BERTH_CHECK(parts_.database.write([&](store::Transaction& transaction) -> Result<void> {
-    BERTH_CHECK(
-        transaction.execute("DELETE FROM traffic_counters WHERE subject = :container", {{"container", container}}));
-    return {};
-  }));
-  const std::lock_guard lock(mutex_);
-  states_.erase(container);
+  for (std::size_t done = 0; done < known.size(); done += kBatch) {
+    const std::span batch(known.data() + done, std::min(kBatch, known.size() - done));
+    BERTH_CHECK(parts_.database.write([&](store::Transaction& transaction) -> Result<void> {
+      for (const std::int64_t container : batch) {
+        BERTH_CHECK(
+            transaction.execute("DELETE FROM traffic_counters WHERE subject = :container", {{"container", container}}));
+      }
+      return {};
+    }));
+    const std::lock_guard lock(mutex_);
+    for (const std::int64_t container : batch) states_.erase(container);
+  }
   return {};
 }
 

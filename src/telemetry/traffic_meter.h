@@ -37,6 +37,8 @@ class TrafficSource {
   virtual ~TrafficSource() = default;
   /// Of every container whose counters are known. One whose server does not answer is left out, never given as 0.
   virtual std::vector<TrafficSample> sample() const = 0;
+  /// False only for a container that is gone for good.
+  virtual bool exists(std::int64_t container) const = 0;
 };
 
 struct Traffic {
@@ -91,6 +93,10 @@ class TrafficMeter {
   void measure();
   /// Writes the sums that changed.
   Result<void> flush();
+  /// Forgets the containers that are gone for good, in memory and in the store, also those that went while nobody
+  /// looked; done by itself at each flush. The sum of all keeps what they had; their history ends, and stays as long as
+  /// history does.
+  Result<void> forget_gone();
 
   /// Zeros for a container that was never measured.
   Traffic now(std::int64_t container) const;
@@ -99,8 +105,6 @@ class TrafficMeter {
   /// Of one container, or of all together. Errors: those of SeriesStore::query.
   Result<TrafficHistory> history(std::optional<std::int64_t> container, Timestamp from, Timestamp until,
                                  std::chrono::seconds step) const;
-  /// A container is gone for good; its history stays as long as history does.
-  Result<void> forget(std::int64_t container);
 
  private:
   struct State {

@@ -1,6 +1,7 @@
 #include "telemetry/traffic_meter.h"
 
 #include <map>
+#include <set>
 
 #include "eventually.h"
 #include "telemetry/telemetry_fixture.h"
@@ -24,15 +25,26 @@ class Counters final : public TrafficSource {
     const std::lock_guard lock(mutex_);
     samples_[id] = {id, in, out, clock_.instant(), incarnation};
   }
-  void remove(std::int64_t id) {
+  bool exists(std::int64_t container) const override {
+    const std::lock_guard lock(mutex_);
+    return !gone_.contains(container);
+  }
+  /// Its server does not answer, or it stands still.
+  void silence(std::int64_t id) {
     const std::lock_guard lock(mutex_);
     samples_.erase(id);
+  }
+  void remove(std::int64_t id) {
+    silence(id);
+    const std::lock_guard lock(mutex_);
+    gone_.insert(id);
   }
 
  private:
   const Clock& clock_;
   mutable std::mutex mutex_;
   std::map<std::int64_t, TrafficSample> samples_;
+  std::set<std::int64_t> gone_;
 };
 
 class TrafficMeterTest : public TelemetryFixture {
@@ -149,7 +161,7 @@ TEST_P(TrafficMeterTest, AddsAllTogetherAndKeepsWhatIsGone) {
   EXPECT_DOUBLE_EQ(meter_->total().out_rate, 40);
   EXPECT_EQ(meter_->total().in_bytes, 4000U);
   counters_.remove(1);
-  must(meter_->forget(1));
+  must(meter_->forget_gone());
   EXPECT_EQ(meter_->now(1).in_bytes, 0U);
   EXPECT_DOUBLE_EQ(meter_->total().in_rate, 300);
   EXPECT_EQ(meter_->total().in_bytes, 4000U);
@@ -157,6 +169,39 @@ TEST_P(TrafficMeterTest, AddsAllTogetherAndKeepsWhatIsGone) {
   restart();
   EXPECT_EQ(meter_->total().in_bytes, 4000U);
   EXPECT_EQ(count("SELECT count(*) AS n FROM traffic_counters WHERE subject = 1"), 0);
+}
+
+TEST_P(TrafficMeterTest, ForgetsNobodyWhoIsOnlySilent) {
+  measure(1, 1000, 100);
+  counters_.silence(1);
+  must(meter_->forget_gone());
+  EXPECT_EQ(meter_->now(1).in_bytes, 1000U);
+}
+
+TEST_P(TrafficMeterTest, ForgetsWhatWentWhileNobodyLooked) {
+  measure(1, 1000, 100);
+  measure(2, 1000, 100);
+  stop_daemon();
+  counters_.remove(1);
+  restart();
+  EXPECT_EQ(meter_->now(1).in_bytes, 1000U) << "as the store has it";
+  must(meter_->forget_gone());
+  EXPECT_EQ(meter_->now(1).in_bytes, 0U);
+  EXPECT_EQ(meter_->now(2).in_bytes, 1000U);
+  EXPECT_EQ(count("SELECT count(*) AS n FROM traffic_counters WHERE subject = 1"), 0);
+}
+
+TEST_P(TrafficMeterTest, DoesSoByItself) {
+  restart({.interval = 10ms, .flush_interval = 0ms, .stale = 30s});
+  meter_->start();
+  for (std::int64_t id = 1; id <= 1000; ++id) counters_.set(id, 1, 1);
+  EXPECT_TRUE(berth::testing::eventually(
+      [&] { return count("SELECT count(*) AS n FROM traffic_counters WHERE subject > 0") == 1000; }));
+  for (std::int64_t id = 1; id <= 1000; ++id) counters_.remove(id);
+  EXPECT_TRUE(berth::testing::eventually(
+      [&] { return count("SELECT count(*) AS n FROM traffic_counters WHERE subject > 0") == 0; }));
+  EXPECT_EQ(meter_->total().in_bytes, 1000U);
+  meter_->stop();
 }
 
 TEST_P(TrafficMeterTest, TellsNoRateOfAServerThatNoLongerAnswers) {

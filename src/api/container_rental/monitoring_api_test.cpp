@@ -24,6 +24,7 @@ using testing::ScriptedServer;
 class Figures final : public telemetry::TrafficSource, public telemetry::MetricSource {
  public:
   std::vector<telemetry::TrafficSample> sample() const override { return samples; }
+  bool exists(std::int64_t) const override { return true; }
   std::optional<std::vector<telemetry::Measurement>> measure(telemetry::AlertType type) const override {
     const auto found = values.find(type);
     return found == values.end() ? std::vector<telemetry::Measurement>() : found->second;
