@@ -14,6 +14,7 @@
 #include "fleet/archive_folder.h"
 #include "fleet/container_input.h"
 #include "fleet/containers.h"
+#include "fleet/server_rows.h"
 #include "json/write.h"
 
 namespace berth::fleet {
@@ -265,20 +266,22 @@ Result<std::string> Containers::bring_back(const Target& begun, operations::Cont
       return std::ranges::find(there, volume.name, &compute::Volume::name) != there.end();
     });
   }
-  const auto row = BERTH_TRY(catalog_.change(id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
-    if (now.presence != Presence::archived || now.pending) return container_busy(now.name);
-    Pending pending{.kind = Pending::Kind::restore,
-                    .decided = false,
-                    .was_running = false,
-                    .name = now.name,
-                    .desired = std::nullopt,
-                    .archive = now.archive,
-                    .server = unit->id,
-                    .volumes = {}};
-    for (const auto& volume : volumes) pending.volumes.push_back(volume.name);
-    now.pending = std::move(pending);
-    return {};
-  }));
+  const auto row =
+      BERTH_TRY(catalog_.change(id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
+        BERTH_CHECK(server_rows::require(transaction, unit->id));
+        if (now.presence != Presence::archived || now.pending) return container_busy(now.name);
+        Pending pending{.kind = Pending::Kind::restore,
+                        .decided = false,
+                        .was_running = false,
+                        .name = now.name,
+                        .desired = std::nullopt,
+                        .archive = now.archive,
+                        .server = unit->id,
+                        .volumes = {}};
+        for (const auto& volume : volumes) pending.volumes.push_back(volume.name);
+        now.pending = std::move(pending);
+        return {};
+      }));
   context.undo().push([this, gate = gate_, target = Target{row, unit}] {
     if (const auto pass = gate->enter()) settle_now(target);
   });

@@ -177,8 +177,9 @@ std::string to_json(const Pending& pending, const EnvironmentSeal& seal) {
   return json::to_json(out);
 }
 
-Result<Pending::Kind> pending_kind(std::string_view text) {
-  return kind_of(BERTH_TRY(json::from_json<stored::Pending>(text)));
+Result<PendingOutline> pending_outline(std::string_view text) {
+  const auto in = BERTH_TRY(json::from_json<stored::Pending>(text));
+  return PendingOutline{BERTH_TRY(kind_of(in)), ServerId(in.server)};
 }
 
 Result<Pending> pending_from_json(std::string_view text, const EnvironmentSeal& seal) {

@@ -9,6 +9,7 @@
 #include "fleet/archive_folder.h"
 #include "fleet/container_input.h"
 #include "fleet/containers.h"
+#include "fleet/server_rows.h"
 #include "json/write.h"
 
 namespace berth::fleet {
@@ -210,6 +211,7 @@ Result<std::string> Containers::bring_elsewhere(ContainerId id, const UnitPointe
   const VolumePlan volumes = BERTH_TRY(plan_volumes(*row, to, manifest ? &*manifest : nullptr, siblings, deadline));
   const bool runs = row->desired.running;
   row = BERTH_TRY(catalog_.change(id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
+    BERTH_CHECK(server_rows::require(transaction, to->id));
     if (now.presence != Presence::present || now.pending || now.server != row->server) return container_busy(now.name);
     // In the same transaction: while this is pending, the mark stays.
     if (!BERTH_TRY(RemainsBook::is_marked(transaction, now.server))) return not_fenced(view.server.name);

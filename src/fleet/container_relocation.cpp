@@ -8,6 +8,7 @@
 #include "fleet/archive_folder.h"
 #include "fleet/container_input.h"
 #include "fleet/containers.h"
+#include "fleet/server_rows.h"
 #include "json/write.h"
 
 namespace berth::fleet {
@@ -170,7 +171,8 @@ Result<void> Containers::prepare_move(const Target& source, const UnitPointer& t
                     fmt::format("Server {} has a volume {} already", to->name, mount.source)});
     }
   }
-  BERTH_CHECK(catalog_.change(row.id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
+  BERTH_CHECK(catalog_.change(row.id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
+    BERTH_CHECK(server_rows::require(transaction, to->id));
     if (now.presence != Presence::present || now.pending || now.server != source.unit->id ||
         now.engine_name != row.engine_name) {
       return container_busy(now.name);

@@ -197,6 +197,14 @@ Result<std::int64_t> reseal(store::Transaction& transaction, const identity::Sea
   return resealed;
 }
 
+Result<std::int64_t> count_moving_to(store::Transaction& transaction, ServerId server) {
+  std::int64_t count = 0;
+  for (const auto& row : BERTH_TRY(transaction.query("SELECT pending FROM containers WHERE pending <> ''"))) {
+    if (BERTH_TRY(pending_outline(row.text("pending"))).server == server) ++count;
+  }
+  return count;
+}
+
 Result<void> take_name(store::Transaction& transaction, ContainerId id, const std::string& name) {
   const auto taken =
       BERTH_TRY(transaction.query("SELECT container_id FROM container_names WHERE name = :name", {{"name", name}}));

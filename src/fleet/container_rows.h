@@ -57,7 +57,12 @@ struct Pending {
 
 std::string to_json(const Pending& pending, const EnvironmentSeal& seal);
 Result<Pending> pending_from_json(std::string_view text, const EnvironmentSeal& seal);
-Result<Pending::Kind> pending_kind(std::string_view text);
+/// What of a pending change is told without opening its environment.
+struct PendingOutline {
+  Pending::Kind kind;
+  ServerId server;
+};
+Result<PendingOutline> pending_outline(std::string_view text);
 /// As for `Desired`.
 Result<std::optional<std::string>> reseal_pending(std::string_view text, const EnvironmentSeal& seal);
 
@@ -104,6 +109,9 @@ Result<std::optional<RowPointer>> find(store::Transaction& transaction, Containe
 Result<std::vector<RowPointer>> all(store::Transaction& transaction, const identity::Sealing& sealing);
 /// Seals environments that rest under an older key, or unsealed, anew; yields of how many containers.
 Result<std::int64_t> reseal(store::Transaction& transaction, const identity::Sealing& sealing);
+
+/// How many containers are on their way to a server: relocated, recovered or restored there.
+Result<std::int64_t> count_moving_to(store::Transaction& transaction, ServerId server);
 
 /// Takes another name for a container; one that it has already is taken again. Errors as above.
 Result<void> take_name(store::Transaction& transaction, ContainerId id, const std::string& name);

@@ -245,6 +245,30 @@ TEST_P(FleetRows, TheOwnerThatIsRemovedLeavesTheContainer) {
   EXPECT_EQ((*found)->owner, UserId());
 }
 
+TEST_P(FleetRows, ContainersOnTheirWayToAServerAreCounted) {
+  const auto home = add_server("one");
+  const auto goal = add_server("two");
+  using Kind = Pending::Kind;
+  for (const Kind kind : {Kind::relocate, Kind::recover, Kind::restore}) {
+    auto moving = row("c-" + std::to_string(static_cast<int>(kind)), home);
+    moving.pending = Pending{};
+    moving.pending->kind = kind;
+    moving.pending->server = goal;
+    take(add(moving));
+  }
+  auto renamed = row("other", home);
+  renamed.pending = Pending{};
+  renamed.pending->kind = Kind::rename;
+  take(add(renamed));
+  const auto count = [&](ServerId server) {
+    return take(write([&](store::Transaction& t) { return container_rows::count_moving_to(t, server); }));
+  };
+  EXPECT_EQ(count(goal), 3);
+  EXPECT_EQ(count(home), 0);
+  EXPECT_TRUE(write([&](store::Transaction& t) { return server_rows::require(t, goal); }));
+  EXPECT_FALSE(write([&](store::Transaction& t) { return server_rows::require(t, ServerId(99)); }));
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, FleetRows, ::testing::Values(store::Dialect::sqlite, store::Dialect::postgresql),
                          store::engine_name);
 

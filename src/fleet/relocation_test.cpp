@@ -236,6 +236,34 @@ TEST_F(RelocationTest, AMoveThatIsCancelledGoesBack) {
   expect_whole("web", "cancelled");
 }
 
+TEST_F(RelocationTest, AServerThatAContainerIsMovingToIsNotRemoved) {
+  make_busy("web");
+  engine("one").faults().hang_call("save_root", true);
+  const auto ticket = take(containers_->relocate(admin(), "web", "two"));
+  ASSERT_TRUE(eventually([&] { return engine("one").faults().waiting_calls() > 0; }));
+  const auto removed = registry_->remove(id_of("two"), admin().origin);
+  expect_error(removed, ErrorCode::conflict, "server.in_use");
+  EXPECT_THAT(removed.error().message().en, ::testing::HasSubstr("moving to the server"));
+  engine("one").faults().hang_call("save_root", false);
+  EXPECT_EQ(take(ticket->wait(soon())).state, operations::State::succeeded);
+  expect_whole("web", "moved");
+}
+
+TEST_F(RelocationTest, AMoveToAServerThatIsRemovedMeanwhileGoesBack) {
+  make_busy("web");
+  // The move has chosen its server, but nothing of that is in the store yet.
+  engine("one").faults().hang_call("inspect", true);
+  const auto ticket = take(containers_->relocate(admin(), "web", "two"));
+  ASSERT_TRUE(eventually([&] { return engine("one").faults().waiting_calls() > 0; }));
+  const ServerId two = id_of("two");
+  take(registry_->remove(two, admin().origin));
+  engine("one").faults().hang_call("inspect", false);
+  EXPECT_EQ(take(ticket->wait(soon())).state, operations::State::failed);
+  EXPECT_TRUE(becomes("web", Status::running));
+  EXPECT_EQ(home_of("web"), "one");
+  EXPECT_THAT(on("two"), IsEmpty());
+}
+
 TEST_F(RelocationTest, PowerLostAtAnyStepLeavesOneThatRuns) {
   make_busy("web");
   for (int nth = 1; nth < 80; ++nth) {

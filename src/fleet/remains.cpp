@@ -80,7 +80,7 @@ Result<bool> RemainsBook::unmark(store::Transaction& transaction, ServerId serve
   const auto changing = BERTH_TRY(
       transaction.query("SELECT pending FROM containers WHERE server_id = :id AND pending <> ''", {{"id", server}}));
   for (const auto& row : changing) {
-    if (BERTH_TRY(pending_kind(row.text("pending"))) == Pending::Kind::recover) return false;
+    if (BERTH_TRY(pending_outline(row.text("pending"))).kind == Pending::Kind::recover) return false;
   }
   BERTH_CHECK(
       transaction.execute("UPDATE servers SET fenced_at = NULL, fenced_by = '' WHERE id = :id", {{"id", server}}));

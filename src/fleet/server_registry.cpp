@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "fleet/container_rows.h"
 #include "fleet/server_rows.h"
 #include "json/write.h"
 
@@ -25,6 +26,12 @@ Error in_use(std::int64_t containers) {
   return Error(ErrorCode::conflict, "server.in_use",
                {fmt::format("服务器上还有 {} 个容器，请先迁移或删除它们", containers),
                 fmt::format("There are {} containers on the server: move or remove them first", containers)});
+}
+
+Error is_destination(std::int64_t containers) {
+  return Error(ErrorCode::conflict, "server.in_use",
+               {fmt::format("有 {} 个容器正迁往该服务器，请等待迁移结束", containers),
+                fmt::format("{} containers are moving to the server: wait until they have moved", containers)});
 }
 
 /// What the audit log tells of a server; no keys.
@@ -378,6 +385,9 @@ Result<void> ServerRegistry::remove(ServerId id, const audit::Origin& origin) {
     const auto rows = BERTH_TRY(transaction.query(
         "SELECT count(*) AS n FROM containers WHERE server_id = :id AND presence <> 'archived'", {{"id", id}}));
     if (const auto containers = rows.front().integer("n"); containers > 0) return in_use(containers);
+    if (const auto moving = BERTH_TRY(container_rows::count_moving_to(transaction, id)); moving > 0) {
+      return is_destination(moving);
+    }
     // What is archived is at home nowhere from now on.
     BERTH_CHECK(transaction.execute("UPDATE containers SET server_id = NULL WHERE server_id = :id", {{"id", id}}));
     BERTH_CHECK(server_rows::remove(transaction, id));

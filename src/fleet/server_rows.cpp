@@ -128,6 +128,12 @@ Result<bool> update(store::Transaction& transaction, const Server& server, const
   return changed == 1;
 }
 
+Result<void> require(store::Transaction& transaction, ServerId id) {
+  const auto rows = BERTH_TRY(transaction.query("SELECT id FROM servers WHERE id = :id", {{"id", id}}));
+  if (!rows.empty()) return {};
+  return Error(ErrorCode::not_found, "server.not_found", {"服务器不存在", "There is no such server"});
+}
+
 Result<void> remove(store::Transaction& transaction, ServerId id) {
   BERTH_CHECK(transaction.execute("DELETE FROM servers WHERE id = :id", {{"id", id}}));
   return {};

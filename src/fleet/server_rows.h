@@ -25,6 +25,8 @@ Result<ServerId> insert(store::Transaction& transaction, const Server& server, c
 Result<bool> update(store::Transaction& transaction, const Server& server, const identity::Sealing& sealing,
                     Timestamp now);
 Result<void> remove(store::Transaction& transaction, ServerId id);
+/// For what is about to go to a server: errors: not_found "server.not_found" where it was removed.
+Result<void> require(store::Transaction& transaction, ServerId id);
 Result<std::vector<Loaded>> load(store::Transaction& transaction, const identity::Sealing& sealing);
 Result<std::int64_t> reseal(store::Transaction& transaction, const identity::Sealing& sealing);
 
