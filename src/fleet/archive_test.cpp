@@ -163,7 +163,7 @@ TEST_F(ArchiveTest, APowerCutAtAnyStepOfArchivingLosesNothing) {
   make_kept("web");
   for (int nth = 1; nth < 60; ++nth) {
     cut_power_at(nth);
-    auto archiving = std::async(std::launch::async, [&] { return containers_->archive(alice(), "web").has_value(); });
+    auto archiving = changing_in_background([&] { return containers_->archive(alice(), "web").has_value(); });
     ASSERT_TRUE(eventually(
         [&] { return power_went_off() || archiving.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }));
     const bool went_off = power_went_off();
@@ -195,7 +195,7 @@ TEST_F(ArchiveTest, APowerCutAtAnyStepOfRestoringLosesNothing) {
   for (int nth = 1; nth < 60; ++nth) {
     ASSERT_TRUE(containers_->archive(alice(), "web"));
     cut_power_at(nth);
-    auto restoring = std::async(std::launch::async, [&] { return containers_->restore(alice(), "web").has_value(); });
+    auto restoring = changing_in_background([&] { return containers_->restore(alice(), "web").has_value(); });
     ASSERT_TRUE(eventually(
         [&] { return power_went_off() || restoring.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }));
     const bool went_off = power_went_off();

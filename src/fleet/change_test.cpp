@@ -193,8 +193,7 @@ TEST_F(ChangeTest, AReplacementThatLosesPowerAtAnyStepLeavesOneThatRuns) {
     engine("one").publish_image(next);
     const std::string before = seen("web")->image;
     cut_power_at(nth);
-    auto updating =
-        std::async(std::launch::async, [&] { return said(containers_->update(alice(), "web", image(next))); });
+    auto updating = changing_in_background([&] { return said(containers_->update(alice(), "web", image(next))); });
     ASSERT_TRUE(eventually(
         [&] { return power_went_off() || updating.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }));
     const bool went_off = power_went_off();
@@ -256,8 +255,8 @@ TEST_F(ChangeTest, ARenameThatLosesPowerAtAnyStepLeavesOneName) {
   for (int nth = 1; nth < 60; ++nth) {
     const std::string next = "web-" + std::to_string(nth);
     cut_power_at(nth);
-    auto renaming = std::async(std::launch::async,
-                               [&] { return containers_->update(alice(), name, name_change(next)).has_value(); });
+    auto renaming =
+        changing_in_background([&] { return containers_->update(alice(), name, name_change(next)).has_value(); });
     ASSERT_TRUE(eventually(
         [&] { return power_went_off() || renaming.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }));
     const bool went_off = power_went_off();

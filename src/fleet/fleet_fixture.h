@@ -223,6 +223,7 @@ class FleetFixture : public ::testing::Test {
     containers_.reset();
     registry_.reset();
     ended_.reset();
+    announced_.reset();
     operations_.reset();
   }
 
@@ -234,6 +235,20 @@ class FleetFixture : public ::testing::Test {
   }
   /// The ticket is there, or there will be none: from now on only that is waited for.
   void begun() { beginning_ = false; }
+  /// Runs a change that returns at its end on a thread of its own. It waits for its ticket once its operation is
+  /// announced; without one it is over.
+  template <class Work>
+  auto changing_in_background(Work work) {
+    beginning_ = true;
+    announced_ = operations_->changed().subscribe([this](const operations::Operation& operation) {
+      if (operation.state == operations::State::running && operation.kind != "container.settle") begun();
+    });
+    return std::async(std::launch::async, [this, work = std::move(work)] {
+      auto outcome = work();
+      begun();
+      return outcome;
+    });
+  }
 
   /// From now on nothing reaches the store or an engine: what runs is as good as killed.
   void cut_power() {
@@ -410,6 +425,7 @@ class FleetFixture : public ::testing::Test {
   std::atomic<int> steps_left_{0};
   std::unique_ptr<operations::OperationService> operations_;
   Signal<const operations::Operation&>::Subscription ended_;
+  Signal<const operations::Operation&>::Subscription announced_;
   std::unique_ptr<ServerRegistry> registry_;
   std::unique_ptr<Containers> containers_;
 };
