@@ -62,14 +62,20 @@ class LogReader {
   virtual ~LogReader() = default;
   /// Bytes of one stream, not parted at line ends.
   virtual void on_log(Stream stream, std::string_view bytes) = 0;
-  /// The container ended or was removed, or the engine went away. The last call.
-  virtual void on_end() = 0;
+  /// The last call. Success where the container ended or was removed; unavailable "engine.unavailable" where the engine
+  /// went away, or another error of the engine's.
+  virtual void on_end(const Result<void>& outcome) = 0;
 };
 
-/// Ends the following when destroyed; after that no reader call is running or will come.
+/// Ends the following when destroyed; after that no reader call is running or will come. Thread-safe; calls return at
+/// once.
 class LogFollowing {
  public:
   virtual ~LogFollowing() = default;
+  /// Takes nothing more from the engine until `resume`: the reader does not keep up. Nothing is lost, and the container
+  /// does not wait.
+  virtual void pause() = 0;
+  virtual void resume() = 0;
 };
 
 class LogAbility {

@@ -32,6 +32,7 @@ TEST_F(DockerEngineTest, TellsWhatItsMachineHas) {
   const auto capacity = engine_.capacities()->capacity(soon());
   ASSERT_TRUE(capacity) << capacity.error().describe();
   EXPECT_EQ(capacity->cpus, std::thread::hardware_concurrency());
+  EXPECT_EQ(engine_.info(soon())->cpus, capacity->cpus);
   EXPECT_GT(capacity->memory_bytes, 1ULL << 28U);
   EXPECT_GT(capacity->disk_bytes, capacity->disk_free_bytes);
   EXPECT_GT(capacity->disk_free_bytes, 0u);
@@ -250,9 +251,10 @@ class LogCollector : public compute::LogReader {
     (stream == Stream::standard_error ? error_ : output_) += bytes;
     changed_.notify_all();
   }
-  void on_end() override {
+  void on_end(const Result<void>& outcome) override {
     const std::lock_guard lock(mutex_);
     ended_ = true;
+    in_order_ = outcome.has_value();
     changed_.notify_all();
   }
   bool wait_for(const std::string& part) {
@@ -261,7 +263,7 @@ class LogCollector : public compute::LogReader {
   }
   bool wait_for_end() {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, seconds(20), [&] { return ended_; });
+    return changed_.wait_for(lock, seconds(20), [&] { return ended_; }) && in_order_;
   }
   std::string output() {
     const std::lock_guard lock(mutex_);
@@ -278,6 +280,7 @@ class LogCollector : public compute::LogReader {
   std::string output_;
   std::string error_;
   bool ended_ = false;
+  bool in_order_ = false;
 };
 
 TEST_F(DockerEngineTest, ReadsTheEndOfALog) {
@@ -331,6 +334,24 @@ TEST_F(DockerEngineTest, FollowsFromTheEndAndStopsWhenNobodyWantsIt) {
   EXPECT_EQ(log->output().find("old"), std::string::npos);
   following->reset();
   EXPECT_EQ(log.use_count(), 1);
+}
+
+TEST_F(DockerEngineTest, ALogWaitsForAReaderWhoDoesNotKeepUp) {
+  const std::string name = make({"sh", "-c", "read x; seq 1 300000"});
+  const auto log = std::make_shared<LogCollector>();
+  auto following = engine_.logs()->follow_log(name, {}, log, soon());
+  ASSERT_TRUE(following) << following.error().describe();
+  (*following)->pause();
+  const auto console = engine_.terminals()->console(name, {}, std::make_shared<OutputCollector>(), soon());
+  ASSERT_TRUE(console) << console.error().describe();
+  (*console)->write("\n");
+  EXPECT_TRUE(eventually([&] { return get(name).status == Status::stopped; }, seconds(30))) << "it does not wait";
+  EXPECT_LT(log->output().size(), 256UL * 1024);
+  (*following)->resume();
+  EXPECT_TRUE(log->wait_for_end());
+  EXPECT_TRUE(log->output().starts_with("1\n2\n"));
+  EXPECT_TRUE(log->output().ends_with("299999\n300000\n"));
+  EXPECT_EQ(log->output().size(), 1'988'895U);
 }
 
 TEST_F(DockerEngineTest, ReadsTheLogOfATerminalAsItIs) {

@@ -81,7 +81,13 @@ class Follower : public http::StreamHandler {
                       part);
     });
   }
-  void on_end(const Result<void>& /*outcome*/) override { reader_->on_end(); }
+  void on_end(const Result<void>& outcome) override {
+    if (outcome) return reader_->on_end({});
+    // Cut off in the middle of a line, or let go of because the engine is not used any more: it is gone for us.
+    const Error why = translate(outcome.error());
+    reader_->on_end(why.code() == ErrorCode::unavailable ? why
+                                                         : compute::engine_unavailable().with_detail(why.describe()));
+  }
 
  private:
   std::shared_ptr<compute::LogReader> reader_;
@@ -91,6 +97,8 @@ class Follower : public http::StreamHandler {
 class Following : public compute::LogFollowing {
  public:
   explicit Following(std::shared_ptr<http::StreamClient::Stream> stream) : stream_(std::move(stream)) {}
+  void pause() override { stream_->pause(); }
+  void resume() override { stream_->resume(); }
 
  private:
   std::shared_ptr<http::StreamClient::Stream> stream_;

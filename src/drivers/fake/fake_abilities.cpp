@@ -167,7 +167,11 @@ Result<std::shared_ptr<compute::Terminal>> FakeEngine::console(const std::string
   BERTH_CHECK(faults_.enter("console", instance, deadline));
   const std::lock_guard lock(mutex_);
   Stored* stored = BERTH_TRY(need_running(instance));
-  auto terminal = std::make_shared<EchoTerminal>(EchoTerminal::Kind::console, std::move(output), terminals_dispatcher_);
+  // What a container's first process puts out is its log.
+  EchoTerminal::Witness witness;
+  if (settings_.containers) witness = [this, instance](const std::string& text) { (void)write_log(instance, text); };
+  auto terminal = std::make_shared<EchoTerminal>(EchoTerminal::Kind::console, std::move(output), terminals_dispatcher_,
+                                                 std::move(witness));
   std::erase_if(stored->terminals, [](const auto& ended) { return ended.expired(); });
   stored->terminals.push_back(terminal);
   return std::shared_ptr<compute::Terminal>(std::move(terminal));

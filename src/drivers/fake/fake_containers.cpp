@@ -18,8 +18,6 @@ using compute::Status;
 
 namespace {
 
-constexpr std::size_t kLongestLog = 1UL << 20U;
-
 Error wrong_state(const std::string& name) {
   return Error(ErrorCode::conflict, "instance.state",
                {fmt::format("容器 {} 的当前状态不允许此操作", name),
@@ -69,34 +67,29 @@ Result<std::map<std::string, std::string>> read_archive(const std::string& file)
   return files;
 }
 
-std::string tail_of(const std::string& log, std::optional<std::uint32_t> lines) {
-  if (!lines) return log;
-  std::size_t at = log.size();
-  for (std::uint32_t left = *lines; at > 0; --at) {
-    // The end of the last line ends no other one.
-    if (log[at - 1] == '\n' && at != log.size() && --left == 0) break;
-  }
-  return *lines == 0 ? "" : log.substr(at);
-}
-
 }  // namespace
 
-/// Tells a container that one reader has gone.
+/// Lets go of one reader.
 class FakeEngine::Following final : public compute::LogFollowing {
  public:
-  Following(FakeEngine& engine, std::string id, std::shared_ptr<LogReader> reader)
-      : engine_(engine), id_(std::move(id)), reader_(std::move(reader)) {}
+  Following(FakeEngine& engine, std::string id, std::shared_ptr<LogFeed> feed)
+      : engine_(engine), id_(std::move(id)), feed_(std::move(feed)) {}
   ~Following() override {
-    const std::lock_guard lock(engine_.mutex_);
-    for (auto& [name, stored] : engine_.instances_) {
-      if (stored.instance.engine_id == id_) std::erase(stored.followers, reader_);
+    {
+      const std::lock_guard lock(engine_.mutex_);
+      for (auto& [name, stored] : engine_.instances_) {
+        if (stored.instance.engine_id == id_) std::erase(stored.followers, feed_);
+      }
     }
+    feed_->stop();
   }
+  void pause() override { feed_->pause(); }
+  void resume() override { feed_->resume(); }
 
  private:
   FakeEngine& engine_;
   std::string id_;
-  std::shared_ptr<LogReader> reader_;
+  std::shared_ptr<LogFeed> feed_;
 };
 
 bool FakeEngine::knows_image(const std::string& image) const {
@@ -138,8 +131,13 @@ std::pair<FakeEngine::Files*, std::string> FakeEngine::locate(Stored& stored, co
   return {&stored.files, path};
 }
 
-void FakeEngine::end_log(Stored& stored) {
-  for (const auto& reader : std::exchange(stored.followers, {})) reader->on_end();
+void FakeEngine::end_log(Stored& stored, const Result<void>& outcome) {
+  for (const auto& feed : std::exchange(stored.followers, {})) feed->end(outcome);
+}
+
+void FakeEngine::cut_logs_off() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [name, stored] : instances_) end_log(stored, compute::engine_unavailable());
 }
 
 void FakeEngine::publish_image(const std::string& reference) {
@@ -187,9 +185,9 @@ bool FakeEngine::write_log(const std::string& name, const std::string& text) {
   const std::lock_guard lock(mutex_);
   Stored* stored = find(name);
   if (stored == nullptr) return false;
-  stored->log += text;
-  if (stored->log.size() > kLongestLog) stored->log.erase(0, stored->log.size() - kLongestLog);
-  for (const auto& reader : stored->followers) reader->on_log(LogReader::Stream::standard_output, text);
+  const Timestamp now = system_clock().now();
+  stored->log.write(now, text);
+  for (const auto& feed : stored->followers) feed->write(now, text);
   return true;
 }
 
@@ -278,7 +276,7 @@ Result<void> FakeEngine::pull(const std::string& reference, const std::optional<
 Result<std::string> FakeEngine::read_log(const std::string& name, const compute::LogQuery& query, Deadline deadline) {
   BERTH_CHECK(faults_.enter("read_log", name, deadline));
   const std::lock_guard lock(mutex_);
-  return tail_of(BERTH_TRY(need(name))->log, query.tail);
+  return BERTH_TRY(need(name))->log.read(query);
 }
 
 Result<std::unique_ptr<compute::LogFollowing>> FakeEngine::follow_log(const std::string& name,
@@ -288,15 +286,15 @@ Result<std::unique_ptr<compute::LogFollowing>> FakeEngine::follow_log(const std:
   BERTH_CHECK(faults_.enter("follow_log", name, deadline));
   const std::lock_guard lock(mutex_);
   Stored* stored = BERTH_TRY(need(name));
-  const std::string so_far = tail_of(stored->log, query.tail);
-  if (!so_far.empty()) reader->on_log(LogReader::Stream::standard_output, so_far);
+  auto feed = std::make_shared<LogFeed>(query, std::move(reader), terminals_dispatcher_);
+  feed->write_as_shown(stored->log.read(query));
   if (stored->instance.status == Status::stopped) {
-    reader->on_end();
+    feed->end({});
   } else {
-    stored->followers.push_back(reader);
+    stored->followers.push_back(feed);
   }
   return std::unique_ptr<compute::LogFollowing>(
-      std::make_unique<Following>(*this, stored->instance.engine_id, std::move(reader)));
+      std::make_unique<Following>(*this, stored->instance.engine_id, std::move(feed)));
 }
 
 Result<void> FakeEngine::save_path(const std::string& name, const std::string& path, const std::string& file,

@@ -13,6 +13,7 @@
 #include "compute/engine.h"
 #include "drivers/fake/dispatcher.h"
 #include "drivers/fake/faults.h"
+#include "drivers/fake/log_feed.h"
 #include "drivers/fake/shell.h"
 
 namespace berth::drivers::fake {
@@ -82,6 +83,8 @@ class FakeEngine final : public compute::InstanceEngine,
   std::optional<std::string> read_file(const std::string& name, const std::string& path);
   bool write_file(const std::string& name, const std::string& path, const std::string& content);
   bool write_log(const std::string& name, const std::string& text);
+  /// Ends the following of every log, as an engine that goes away does.
+  void cut_logs_off();
   void set_capacity(const compute::EngineCapacity& capacity);
   /// How many containers run.
   std::size_t running() const;
@@ -187,8 +190,8 @@ class FakeEngine final : public compute::InstanceEngine,
     // Of containers:
     compute::ContainerSettings settings;
     Files files;
-    std::string log;
-    std::vector<std::shared_ptr<compute::LogReader>> followers;
+    ContainerLog log;
+    std::vector<std::shared_ptr<LogFeed>> followers;
     std::optional<int> exit_code;
   };
   struct StoredVolume {
@@ -211,7 +214,7 @@ class FakeEngine final : public compute::InstanceEngine,
   Result<void> check_ports(const Stored& stored) const;
   /// What stands at a path: the files of the volume that is mounted there, or of the container, and the path in them.
   std::pair<Files*, std::string> locate(Stored& stored, const std::string& path);
-  void end_log(Stored& stored);
+  static void end_log(Stored& stored, const Result<void>& outcome = {});
   void report(compute::EngineEvent event);
   void report_changed(const std::string& name) { report({compute::EngineEvent::Kind::changed, name, {}}); }
   void report_gap();

@@ -94,8 +94,8 @@ compute::ExecOutcome run_command(const compute::ExecRequest& request) {
 }
 
 EchoTerminal::EchoTerminal(Kind kind, std::shared_ptr<compute::TerminalOutput> output,
-                           std::shared_ptr<Dispatcher> dispatcher)
-    : kind_(kind), dispatcher_(std::move(dispatcher)), output_(std::move(output)) {}
+                           std::shared_ptr<Dispatcher> dispatcher, Witness witness)
+    : kind_(kind), witness_(std::move(witness)), dispatcher_(std::move(dispatcher)), output_(std::move(output)) {}
 
 void EchoTerminal::post(std::function<void(EchoTerminal&)> action) {
   dispatcher_->post([self = shared_from_this(), action = std::move(action)] { action(*self); });
@@ -137,6 +137,7 @@ void EchoTerminal::take(const std::string& bytes) {
   // A real terminal stops reading; this one forgets what nobody reads.
   if (output_ == nullptr || held_back_.size() + bytes.size() > kMaximumOutput) return;
   put(bytes);
+  if (witness_) witness_(bytes);
   for (const char c : bytes) {
     if (c != '\n' && c != '\r') {
       line_ += c;

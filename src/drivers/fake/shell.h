@@ -17,8 +17,11 @@ compute::ExecOutcome run_command(const compute::ExecRequest& request);
 class EchoTerminal final : public compute::Terminal, public std::enable_shared_from_this<EchoTerminal> {
  public:
   enum class Kind { shell, console };
+  /// Told of what was put out, on the dispatcher's thread.
+  using Witness = std::function<void(const std::string& text)>;
 
-  EchoTerminal(Kind kind, std::shared_ptr<compute::TerminalOutput> output, std::shared_ptr<Dispatcher> dispatcher);
+  EchoTerminal(Kind kind, std::shared_ptr<compute::TerminalOutput> output, std::shared_ptr<Dispatcher> dispatcher,
+               Witness witness = {});
 
   void write(std::string_view bytes) override;
   void resize(compute::TerminalSize size) override;
@@ -37,6 +40,7 @@ class EchoTerminal final : public compute::Terminal, public std::enable_shared_f
   void end(std::optional<int> exit_code);
 
   const Kind kind_;
+  const Witness witness_;
   const std::shared_ptr<Dispatcher> dispatcher_;
   // Of the dispatcher's thread alone:
   std::shared_ptr<compute::TerminalOutput> output_;  ///< null after the end
