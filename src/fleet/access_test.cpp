@@ -12,6 +12,15 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+/// Takes a log or a terminal's output and makes nothing of it.
+class Deaf final : public compute::LogReader, public compute::TerminalOutput {
+ public:
+  void on_log(Stream, std::string_view) override {}
+  void on_end(const Result<void>&) override {}
+  void on_output(std::string_view) override {}
+  void on_end(std::optional<int>) override {}
+};
+
 class AccessTest : public FleetFixture {
  protected:
   void SetUp() override {
@@ -45,6 +54,12 @@ class AccessTest : public FleetFixture {
     return {
         {"find", Right::read, [](C& c, const Caller& who) { return reason(c.find(who, "web", Right::read)); }},
         {"read_log", Right::read, [](C& c, const Caller& who) { return reason(c.read_log(who, "web", {})); }},
+        {"follow_log", Right::read,
+         [](C& c, const Caller& who) { return reason(c.follow_log(who, "web", {}, std::make_shared<Deaf>())); }},
+        {"exec", Right::execute,
+         [](C& c, const Caller& who) { return reason(c.exec(who, "web", command(), std::make_shared<Deaf>())); }},
+        {"console", Right::execute,
+         [](C& c, const Caller& who) { return reason(c.console(who, "web", {}, std::make_shared<Deaf>())); }},
         {"run", Right::execute,
          [](C& c, const Caller& who) { return reason(c.run(who, "web", command(), std::chrono::seconds(1))); }},
         {"pause", Right::write, [](C& c, const Caller& who) { return reason(c.pause(who, "web")); }},

@@ -95,6 +95,8 @@ class ContainerService {
   virtual Result<ContainerPointer> find(const Caller& caller, const std::string& name,
                                         Right right = Right::read) const = 0;
   virtual Result<ContainerPointer> find(ContainerId id) const = 0;
+  /// The container once nothing is being done about it, or as it is at the deadline. Blocks.
+  virtual Result<ContainerPointer> find_at_rest(ContainerId id, Deadline deadline) const = 0;
   /// Grows with every change that `list` can show, counters apart.
   virtual std::uint64_t revision() const = 0;
 
@@ -129,6 +131,11 @@ class ContainerService {
   virtual Result<std::shared_ptr<compute::Terminal>> exec(const Caller& caller, const std::string& name,
                                                           const compute::ExecRequest& request,
                                                           std::shared_ptr<compute::TerminalOutput> output) = 0;
+  /// Joins the container's first process: its terminal, or where it has none what it writes and reads. Letting go of it
+  /// does not end the process.
+  virtual Result<std::shared_ptr<compute::Terminal>> console(const Caller& caller, const std::string& name,
+                                                             compute::TerminalSize size,
+                                                             std::shared_ptr<compute::TerminalOutput> output) = 0;
   virtual Result<compute::ExecOutcome> run(const Caller& caller, const std::string& name,
                                            const compute::ExecRequest& request,
                                            std::chrono::milliseconds time_limit) = 0;

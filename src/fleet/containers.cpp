@@ -35,6 +35,8 @@ class HeldFollowing final : public compute::LogFollowing {
  public:
   HeldFollowing(UnitPointer unit, std::unique_ptr<compute::LogFollowing> following)
       : unit_(std::move(unit)), following_(std::move(following)) {}
+  void pause() override { following_->pause(); }
+  void resume() override { following_->resume(); }
 
  private:
   UnitPointer unit_;
@@ -45,6 +47,11 @@ struct HeldTerminal {
   UnitPointer unit;
   std::shared_ptr<compute::Terminal> terminal;
 };
+
+std::shared_ptr<compute::Terminal> hold(UnitPointer unit, std::shared_ptr<compute::Terminal> terminal) {
+  auto held = std::make_shared<HeldTerminal>(HeldTerminal{std::move(unit), std::move(terminal)});
+  return {held, held->terminal.get()};
+}
 
 bool contains_without_case(std::string_view text, std::string_view part) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -157,6 +164,11 @@ Result<ContainerPointer> Containers::find(ContainerId id) const {
   ContainerPointer container = catalog_.book().find(id);
   if (container == nullptr) return container_not_found(std::to_string(id.value()));
   return container;
+}
+
+Result<ContainerPointer> Containers::find_at_rest(ContainerId id, Deadline deadline) const {
+  while (is_active(id) && !deadline.expired()) std::this_thread::sleep_for(kGlance);
+  return find(id);
 }
 
 Result<Containers::Target> Containers::target_of(const ContainerPointer& container) {
@@ -318,8 +330,16 @@ Result<std::shared_ptr<compute::Terminal>> Containers::exec(const Caller& caller
   const Target target = BERTH_TRY(target_of(BERTH_TRY(find(caller, name, Right::execute))));
   auto terminal = BERTH_TRY(
       target.unit->service->exec({true, "", caller.origin}, target.row->engine_name, request, std::move(output)));
-  auto held = std::make_shared<HeldTerminal>(HeldTerminal{target.unit, std::move(terminal)});
-  return std::shared_ptr<compute::Terminal>(held, held->terminal.get());
+  return hold(target.unit, std::move(terminal));
+}
+
+Result<std::shared_ptr<compute::Terminal>> Containers::console(const Caller& caller, const std::string& name,
+                                                               compute::TerminalSize size,
+                                                               std::shared_ptr<compute::TerminalOutput> output) {
+  const Target target = BERTH_TRY(target_of(BERTH_TRY(find(caller, name, Right::execute))));
+  auto terminal = BERTH_TRY(
+      target.unit->service->console({true, "", caller.origin}, target.row->engine_name, size, std::move(output)));
+  return hold(target.unit, std::move(terminal));
 }
 
 Result<compute::ExecOutcome> Containers::run(const Caller& caller, const std::string& name,

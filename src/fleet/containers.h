@@ -67,6 +67,7 @@ class Containers final : public ContainerService, public ContainerMover {
   ContainerPage list(const Caller& caller, const ContainerFilter& filter) const override;
   Result<ContainerPointer> find(const Caller& caller, const std::string& name, Right right) const override;
   Result<ContainerPointer> find(ContainerId id) const override;
+  Result<ContainerPointer> find_at_rest(ContainerId id, Deadline deadline) const override;
   std::uint64_t revision() const override { return catalog_.book().view()->revision; }
 
   Result<Created> create(const Caller& caller, const NewContainer& container) override;
@@ -86,6 +87,9 @@ class Containers final : public ContainerService, public ContainerMover {
   Result<std::shared_ptr<compute::Terminal>> exec(const Caller& caller, const std::string& name,
                                                   const compute::ExecRequest& request,
                                                   std::shared_ptr<compute::TerminalOutput> output) override;
+  Result<std::shared_ptr<compute::Terminal>> console(const Caller& caller, const std::string& name,
+                                                     compute::TerminalSize size,
+                                                     std::shared_ptr<compute::TerminalOutput> output) override;
   Result<compute::ExecOutcome> run(const Caller& caller, const std::string& name, const compute::ExecRequest& request,
                                    std::chrono::milliseconds time_limit) override;
 

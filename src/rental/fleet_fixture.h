@@ -93,6 +93,7 @@ class FakeFleet final : public fleet::ContainerService {
     if (found == containers_.end()) return not_found();
     return fleet::ContainerPointer(found->second);
   }
+  Result<fleet::ContainerPointer> find_at_rest(fleet::ContainerId id, Deadline) const override { return find(id); }
   std::uint64_t revision() const override { return 1; }
 
   Result<Created> create(const Caller&, const fleet::NewContainer&) override { return unused(); }
@@ -134,6 +135,10 @@ class FakeFleet final : public fleet::ContainerService {
   }
   Result<std::shared_ptr<compute::Terminal>> exec(const Caller&, const std::string&, const compute::ExecRequest&,
                                                   std::shared_ptr<compute::TerminalOutput>) override {
+    return unused();
+  }
+  Result<std::shared_ptr<compute::Terminal>> console(const Caller&, const std::string&, compute::TerminalSize,
+                                                     std::shared_ptr<compute::TerminalOutput>) override {
     return unused();
   }
   Result<compute::ExecOutcome> run(const Caller&, const std::string&, const compute::ExecRequest&,
