@@ -5,6 +5,7 @@
 #include <memory>
 #include <ostream>
 
+#include "api/container_rental/ha_wire.h"
 #include "api/container_rental/lease_wire.h"
 #include "api/container_rental/server_wire.h"
 #include "app/api_client.h"
@@ -25,6 +26,8 @@ using http::Method;
 constexpr const char* kServers = "/container-rental/api/servers";
 /// Adding a server tests it first.
 constexpr std::chrono::seconds kTestWait{40};
+/// A little longer than the server waits at most.
+constexpr std::chrono::seconds kMoveWait{620};
 
 struct Options {
   ClientOptions client;
@@ -38,6 +41,7 @@ struct Options {
   std::vector<std::string> labels;
   std::string fence = "none";
   bool untested = false;
+  bool move = false;
 };
 
 Error nonsense(const Error& error) {
@@ -171,6 +175,31 @@ std::function<Result<void>(Console&, const Options&)> change(Method method, cons
   };
 }
 
+/// Moving everything away may take hours: what still runs then is an operation.
+Result<void> drain(Console& console, const Options& options) {
+  auto client = BERTH_TRY(ApiClient::create(options.client, console));
+  const auto path = BERTH_TRY(path_of(client, options.name)) + "/drain";
+  if (!options.move) return report(console, options, BERTH_TRY(client.call(Method::post, path, "", kTestWait)));
+  const auto body = BERTH_TRY(client.call(Method::post, path + "?move=true&wait=600", "", kMoveWait));
+  BERTH_CHECK(report(console, options, body));
+  if (options.format == "json") return {};
+  const auto document = json::Document::parse(body);
+  if (!document) return nonsense(document.error());
+  if (!document->root()["moved"].is_array()) {
+    console.out << document->root()["operation"].string_or("") << "\n";
+    return {};
+  }
+  const auto moves = json::from_json<wire::MovesDone>(body);
+  if (!moves) return nonsense(moves.error());
+  Table table({{"CONTAINER"}, {"TO"}, {"REMARK"}});
+  for (const auto& move : moves->moved) table.add({printable(move.container_name), printable(move.to), ""});
+  for (const auto& left : moves->not_moved) {
+    table.add({printable(left.container_name), "-", {printable(left.error), Colour::red}});
+  }
+  if (table.size() > 0) console.out << table.text(console.colours);
+  return {};
+}
+
 }  // namespace
 
 void add_server_commands(Command root, Console& console) {
@@ -204,7 +233,9 @@ void add_server_commands(Command root, Console& console) {
     declare(name, description, change(method, suffix)).argument("NAME", options->name, "The server");
   };
   declare_change("test", "Ask a server whether it works", Method::post, "/test");
-  declare_change("drain", "Place nothing new on a server", Method::post, "/drain");
+  auto draining = declare("drain", "Place nothing new on a server", drain);
+  draining.argument("NAME", options->name, "The server");
+  draining.flag("--move", options->move, "Move what is there to other servers, too");
   declare_change("open", "Place new containers on a server again", Method::post, "/open");
   declare_change("remove", "Remove a server that has no containers", Method::delete_, "");
 }

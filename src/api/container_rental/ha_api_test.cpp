@@ -134,6 +134,37 @@ TEST_F(HaApiTest, AContainerIsReplacedByImageServerOrBoth) {
   EXPECT_EQ(post("/api/ha/replace_container", R"({"container_name":"none","server":"one"})").status, 404);
 }
 
+TEST_F(HaApiTest, AServerIsDrainedAndWhatIsThereMovedIfThatIsAsked) {
+  put("web", "one");
+  put("api", "one");
+  auto pinned = wish("pinned");
+  pinned.server = "one";
+  pinned.settings.mounts.push_back({"/srv/data", "/data", false});
+  take(make(admin(), pinned));
+  const std::string drain = "/api/servers/" + std::to_string(take(registry_->find("one")).server.id.value()) + "/drain";
+  auto answer = post(drain, "");
+  EXPECT_EQ(answer.body, R"({"message":"Server is draining"})");
+  EXPECT_EQ(take(registry_->find("one")).server.placement, fleet::Placement::draining);
+  EXPECT_EQ(on("one").size(), 3u);
+  engine("one").faults().hang_call("save_root", true);
+  answer = post(drain + "?move=true&wait=0", "");
+  EXPECT_EQ(answer.status, 202);
+  EXPECT_THAT(answer.headers.find("Location").value_or(""), StartsWith("operations/"));
+  engine("one").faults().hang_call("save_root", false);
+  // The same again joins what runs, or finds nothing left to do but what stays.
+  answer = post(drain + "?move=true", "");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  EXPECT_THAT(answer.body, StartsWith(R"({"message":"Server is draining","operation":")"));
+  EXPECT_THAT(answer.body, HasSubstr(R"("not_moved":[{"container_name":"pinned")"));
+  EXPECT_EQ(seen("web")->server_name, "two");
+  EXPECT_EQ(seen("api")->server_name, "two");
+  EXPECT_EQ(seen("pinned")->server_name, "one");
+  EXPECT_EQ(post("/api/servers/999/drain?move=true", "").status, 404);
+  EXPECT_EQ(post(drain + "?move=perhaps", "").status, 400);
+  EXPECT_EQ(post(drain + "?move=true&wait=601", "").status, 400);
+  EXPECT_EQ(post(drain + "?move=true", "", "vera").status, 403);
+}
+
 TEST_F(HaApiTest, WhatTakesLongerThanTheWaitIsAnOperation) {
   put("web", "one");
   engine("one").faults().hang_call("save_root", true);

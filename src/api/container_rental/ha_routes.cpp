@@ -4,6 +4,7 @@
 
 #include "api/container_rental/container_rental.h"
 #include "api/container_rental/ha_wire.h"
+#include "api/container_rental/server_wire.h"
 #include "api/container_rental/wire.h"
 #include "json/read.h"
 
@@ -101,9 +102,32 @@ Result<http::Response> replace(const Call& call, const HaRouteParts& parts, std:
   return http::Response::json(200, json::to_json(replaced));
 }
 
+/// Marks a server, then moves what can be moved off it if that is asked for.
+Result<http::Response> drain(const Call& call, const HaRouteParts& parts, fleet::ServerId server,
+                             const DrainQuery& query) {
+  BERTH_CHECK(parts.servers.set_placement(server, fleet::Placement::draining, call.origin()));
+  const Text done{"服务器不再接收新容器", "Server is draining"};
+  if (!query.move) return http::Response::json(200, json::to_json(Done{done.in(call.language)}));
+  return answer(call, BERTH_TRY(parts.ha.empty(server, call.origin())), query.wait, done);
+}
+
+void add_drain_route(Contract& contract, const HaRouteParts& parts) {
+  contract.add<ServerPath, DrainQuery, Nothing>(
+      {Method::post,
+       "/api/servers/{server_id}/drain",
+       kServersManage,
+       {"不再放置新容器，并可迁走现有容器", "Place nothing new on it, and move away what is there if asked"},
+       "servers",
+       &parts.changes},
+      [parts](const Call& call, ServerPath path, DrainQuery query, Nothing) -> Result<http::Response> {
+        return drain(call, parts, fleet::ServerId(path.server_id), query);
+      });
+}
+
 }  // namespace
 
 void add_ha_routes(Contract& contract, const HaRouteParts& parts) {
+  add_drain_route(contract, parts);
   contract.add<Nothing, WaitQuery, FailoverRequest>(
       {Method::post,
        "/api/ha/failover",

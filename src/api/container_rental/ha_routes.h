@@ -18,7 +18,7 @@ struct HaRouteParts {
   WorkerPool& changes;
 };
 
-/// Declares what moves containers below `/api/ha/`.
+/// Declares what moves containers: all below `/api/ha/`, and the draining of a server.
 void add_ha_routes(Contract& contract, const HaRouteParts& parts);
 
 }  // namespace berth::api::container_rental

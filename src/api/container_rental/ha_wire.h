@@ -27,6 +27,17 @@ inline void describe_fields(json::Fields<FailoverRequest>& fields) {
   fields("confirmed").has_default().doc({"确认该机器已关机", "Somebody has seen that the machine is off"});
 }
 
+struct DrainQuery {
+  bool move = false;
+  std::uint32_t wait = 60;
+};
+BOOST_DESCRIBE_STRUCT(DrainQuery, (), (move, wait))
+inline void describe_fields(json::Fields<DrainQuery>& fields) {
+  fields("move").has_default().doc({"同时迁走可迁移的容器", "Moves away what can be moved, too"});
+  fields("wait").has_default().range(0, 600).doc({"等待迁移完成的秒数；超过则返回 202 和操作编号",
+                                                  "Seconds to wait for the moves; beyond them 202 with the operation"});
+}
+
 struct BalanceRequest {
   bool dry_run = false;
 };

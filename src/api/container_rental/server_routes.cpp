@@ -4,6 +4,7 @@
 #include "api/container_rental/server_wire.h"
 #include "api/container_rental/wire.h"
 #include "fleet/lease_book.h"
+#include "fleet/relocation.h"
 #include "fleet/server_registry.h"
 
 namespace berth::api::container_rental {
@@ -30,7 +31,7 @@ fleet::ServerAddress address_of(const Request& request, std::string url) {
   return address;
 }
 
-ServerInfo info_of(const fleet::ServerView& view, const fleet::LeaseBook& leases) {
+ServerInfo info_of(const fleet::ServerView& view, const fleet::LeaseBook& leases, const fleet::ContainerMover& mover) {
   const fleet::Server& server = view.server;
   const fleet::ServerStatus& status = view.status;
   ServerInfo info;
@@ -46,6 +47,7 @@ ServerInfo info_of(const fleet::ServerView& view, const fleet::LeaseBook& leases
     info.agent = AgentState{std::string(fleet::name(agent.bond)), std::nullopt};
     if (agent.silent_for) info.agent->silent_for = agent.silent_for->count();
   }
+  if (const auto mark = mover.fenced(server.id)) info.fenced = FencedInfo{format_utc(mark->at), mark->how};
   info.labels = server.labels;
   info.engine = status.product;
   if (status.latency) info.latency = status.latency->count();
@@ -88,13 +90,16 @@ void ContainerRental::add_server_routes() {
       {Method::get, "/api/servers", kServersRead, {"服务器列表", "The servers"}, "servers"},
       [this](const Call&, Nothing, Nothing, Nothing) -> Result<ServerInfos> {
         ServerInfos infos;
-        for (const auto& view : parts_.servers.list()) infos.servers.push_back(info_of(view, parts_.leases));
+        for (const auto& view : parts_.servers.list()) {
+          infos.servers.push_back(info_of(view, parts_.leases, parts_.mover));
+        }
         return infos;
       });
   contract_->add<ServerPath, Nothing, Nothing>(
       {Method::get, "/api/servers/{server_id}", kServersRead, {"服务器详情", "One server"}, "servers"},
       [this](const Call&, ServerPath path, Nothing, Nothing) -> Result<ServerInfo> {
-        return info_of(BERTH_TRY(parts_.servers.find(fleet::ServerId(path.server_id))), parts_.leases);
+        const auto view = BERTH_TRY(parts_.servers.find(fleet::ServerId(path.server_id)));
+        return info_of(view, parts_.leases, parts_.mover);
       });
   contract_->add<Nothing, Nothing, NewServerRequest>(
       {Method::post,
@@ -159,19 +164,19 @@ void ContainerRental::add_server_routes() {
         return ServerTested{done.in(call.language), fmt::format("{} {}", test.engine.product, test.engine.version),
                             test.latency.count()};
       });
-  const auto add_placement = [this](std::string_view word, fleet::Placement placement, Text summary, Text done) {
-    contract_->add<ServerPath, Nothing, Nothing>(
-        {Method::post, fmt::format("/api/servers/{{server_id}}/{}", word), kServersManage, std::move(summary),
-         "servers", &parts_.changes},
-        [this, placement, done = std::move(done)](const Call& call, ServerPath path, Nothing, Nothing) -> Result<Done> {
-          BERTH_CHECK(parts_.servers.set_placement(fleet::ServerId(path.server_id), placement, call.origin()));
-          return Done{done.in(call.language)};
-        });
-  };
-  add_placement("drain", fleet::Placement::draining, {"不再放置新容器", "Place nothing new on it"},
-                {"服务器不再接收新容器", "Server is draining"});
-  add_placement("open", fleet::Placement::open, {"重新放置新容器", "Place new containers on it again"},
-                {"服务器重新接收新容器", "Server takes new containers"});
+  contract_->add<ServerPath, Nothing, Nothing>(
+      {Method::post,
+       "/api/servers/{server_id}/open",
+       kServersManage,
+       {"重新放置新容器", "Place new containers on it again"},
+       "servers",
+       &parts_.changes},
+      [this](const Call& call, ServerPath path, Nothing, Nothing) -> Result<Done> {
+        BERTH_CHECK(
+            parts_.servers.set_placement(fleet::ServerId(path.server_id), fleet::Placement::open, call.origin()));
+        const Text done{"服务器重新接收新容器", "Server takes new containers"};
+        return Done{done.in(call.language)};
+      });
 }
 
 }  // namespace berth::api::container_rental

@@ -104,6 +104,13 @@ struct AgentState {
 };
 BOOST_DESCRIBE_STRUCT(AgentState, (), (bond, silent_for))
 
+/// Since when, and how ("command", "agent", "person"), it is certain that nothing runs on a server that is down.
+struct FencedInfo {
+  std::string since;
+  std::string how;
+};
+BOOST_DESCRIBE_STRUCT(FencedInfo, (), (since, how))
+
 /// Memory and disk in bytes, latency and clock difference in milliseconds.
 struct ServerInfo {
   std::int64_t server_id = 0;
@@ -114,6 +121,7 @@ struct ServerInfo {
   std::string placement;
   std::string fence;
   std::optional<AgentState> agent;
+  std::optional<FencedInfo> fenced;
   std::map<std::string, std::string> labels;
   std::string engine;
   std::optional<std::int64_t> latency;
@@ -130,7 +138,7 @@ struct ServerInfo {
   std::string created_at;
 };
 BOOST_DESCRIBE_STRUCT(ServerInfo, (),
-                      (server_id, name, url, status, reason, placement, fence, agent, labels, engine, latency,
+                      (server_id, name, url, status, reason, placement, fence, agent, fenced, labels, engine, latency,
                        clock_difference, answered_at, cpus, cpus_reserved, memory_total, memory_reserved, disk_total,
                        disk_free, containers, running, created_at))
 
