@@ -21,7 +21,7 @@ struct PanelFixture::Parts {
         inventory(EngineId("fake"), engine, compute::Inventory::Settings{}, identity.metrics()),
         service(EngineId("fake"), engine, inventory, pool, *operations, compute::InstanceService::Settings{}),
         panel(must(api::lxd_panel::LxdPanel::create(
-            {}, {service, inventory, *operations, identity.service(), host, authenticator, identity.metrics(),
+            {}, {service, inventory, *operations, identity.service(), host, authenticator, sockets, identity.metrics(),
                  system_clock(), pool, pool, pool}))) {
     must(inventory.refresh_all(Deadline::after(std::chrono::seconds(30))));
   }
@@ -33,6 +33,7 @@ struct PanelFixture::Parts {
   std::unique_ptr<operations::OperationService> operations = must(
       operations::OperationService::create(identity.database(), identity.audit(), identity.metrics(), system_clock()));
   api::Authenticator authenticator{identity.service(), system_clock(), api::Anonymous::never};
+  api::SocketWatch sockets{authenticator};
   drivers::fake::FakeEngine engine;
   compute::Inventory inventory;
   compute::InstanceService service;

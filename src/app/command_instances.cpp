@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "api/lxd_panel/wire.h"
+#include "api/shared/terminal_wire.h"
 #include "app/api_client.h"
 #include "app/commands.h"
 #include "app/configuration_values.h"
@@ -193,13 +194,13 @@ ExitCode exec(Console& console, const Options& options) {
     return console.fail(
         bad_option("COMMAND", {"没有终端时必须给出命令", "without a terminal a command must be given"}));
   }
-  wire::ExecRequest request;
+  api::CommandRequest request;
   request.command = options.command;
   request.timeout = 600;
   const auto body =
       client->call(Method::post, instance_path(options.name) + "/exec", json::to_json(request), kCreateWait);
   if (!body) return console.fail(body.error());
-  const auto result = decode<wire::ExecResult>(*body);
+  const auto result = decode<api::CommandResult>(*body);
   if (!result) return console.fail(result.error());
   console.out << result->stdout_ << std::flush;
   console.err << result->stderr_ << std::flush;

@@ -105,13 +105,14 @@ void Daemon::build_pools() {
       WorkerPool::Settings{.name = "reads", .threads = loaded_.configuration.server.workers});
   authenticator_ = std::make_unique<api::Authenticator>(*foundation_->identity, system_clock(),
                                                         loaded_.configuration.identity.anonymous);
+  sockets_ = std::make_unique<api::SocketWatch>(*authenticator_);
 }
 
 Result<void> Daemon::build_rental() {
   rental_ = BERTH_TRY(api::container_rental::ContainerRental::create(
       {containers_->containers(), containers_->servers(), containers_->containers(), containers_->ha(),
        containers_->leases(), containers_->acl(), containers_->rentals(), containers_->traffic(), containers_->alerts(),
-       containers_->notifier(), *operations_, *foundation_->identity, *authenticator_, foundation_->metrics,
+       containers_->notifier(), *operations_, *foundation_->identity, *authenticator_, *sockets_, foundation_->metrics,
        system_clock(), *changes_, *logins_, *reads_, *renewals_}));
   return {};
 }
@@ -122,7 +123,7 @@ Result<void> Daemon::build_panel() {
   settings.monitor.clients_per_caller = loaded_.configuration.panel.monitors_per_caller;
   panel_ = BERTH_TRY(api::lxd_panel::LxdPanel::create(
       settings, {*unit.service, *unit.inventory, *operations_, *foundation_->identity, *host_, *authenticator_,
-                 foundation_->metrics, system_clock(), *changes_, *logins_, *reads_}));
+                 *sockets_, foundation_->metrics, system_clock(), *changes_, *logins_, *reads_}));
   return {};
 }
 
@@ -252,6 +253,7 @@ bool Daemon::stop() {
   panel_->stop();
   containers_->wind_down();
   server_->drain(deadline);
+  sockets_->stop();
   operations_->drain(deadline);
   for (auto& [name, unit] : engines_) unit.inventory->stop();
   containers_->stop();

@@ -8,6 +8,7 @@
 #include "api/container_rental/container_rental.h"
 #include "api/lxd_panel/lxd_panel.h"
 #include "api/shared/authenticator.h"
+#include "api/shared/socket_watch.h"
 #include "app/configuration.h"
 #include "app/container_parts.h"
 #include "app/engine_unit.h"
@@ -76,6 +77,7 @@ class Daemon {
   std::unique_ptr<WorkerPool> renewals_;
   std::unique_ptr<WorkerPool> reads_;
   std::unique_ptr<api::Authenticator> authenticator_;
+  std::unique_ptr<api::SocketWatch> sockets_;
   std::unique_ptr<api::lxd_panel::LxdPanel> panel_;
   std::unique_ptr<api::container_rental::ContainerRental> rental_;
   std::unique_ptr<http::Server> server_;

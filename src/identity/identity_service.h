@@ -113,6 +113,9 @@ class IdentityService {
   /// Settles a bearer token or an API key from memory: no store, no lock that a writer holds for
   /// long. Errors: unauthenticated "auth.invalid", "auth.expired", "auth.revoked".
   virtual Result<PrincipalPointer> authenticate(std::string_view credential) const = 0;
+  /// The caller as it is now, for a connection that outlives the access token it was opened with: as long as the
+  /// session or key stands. Errors: as above, for a principal of a session or key.
+  virtual Result<PrincipalPointer> find_again(std::string_view credential, const Principal& then) const = 0;
   /// Changes whenever an answer of `authenticate` given earlier may have become wrong (logout,
   /// disabled user, changed role, removed key), so that callers may cache answers until
   /// `Principal::expires_at`. Read it before asking `authenticate`, and keep the answer under what

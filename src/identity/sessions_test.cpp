@@ -33,6 +33,18 @@ TEST_F(SessionsTest, an_access_token_ends_after_its_time) {
   EXPECT_EQ(asked(tokens_.access_token), "auth.expired") << "not from the cache";
 }
 
+TEST_F(SessionsTest, a_caller_is_found_again_as_long_as_its_session_stands) {
+  const Principal then = *must(service().authenticate(tokens_.access_token));
+  const auto again = [&] { return reason_of(service().find_again(tokens_.access_token, then)); };
+  pass(minutes(16));
+  EXPECT_EQ(asked(tokens_.access_token), "auth.expired");
+  EXPECT_EQ(again(), "ok");
+  must(service().update_user(alice_.id, {.role = Role::viewer}, from("192.0.2.1")));
+  EXPECT_EQ(must(service().find_again(tokens_.access_token, then))->role, Role::viewer) << "as it is now";
+  must(service().logout(then, from("192.0.2.1")));
+  EXPECT_EQ(again(), "auth.revoked");
+}
+
 TEST_F(SessionsTest, what_is_no_credential_is_invalid) {
   for (const std::string& text :
        {std::string(), std::string("x"), std::string("a.b.c"), std::string("berth_"), std::string("berth_deadbeef_00"),

@@ -116,6 +116,16 @@ Result<PrincipalPointer> StoreIdentityService::authenticate(std::string_view cre
   return principal;
 }
 
+Result<PrincipalPointer> StoreIdentityService::find_again(std::string_view credential, const Principal& then) const {
+  if (then.kind != Principal::Kind::session) return authenticate(credential);
+  return directory_.of_token({.user_uuid = then.user_uuid,
+                              .session_id = then.session_id,
+                              .token_id = then.token_id,
+                              .issued_at = {},
+                              .expires_at = then.expires_at},
+                             clock_.now());
+}
+
 // Memory
 
 void StoreIdentityService::Mailbox::post(UserId user) {

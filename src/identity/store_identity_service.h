@@ -35,6 +35,7 @@ class StoreIdentityService final : public IdentityService {
   Result<void> start();
 
   Result<PrincipalPointer> authenticate(std::string_view credential) const override;
+  Result<PrincipalPointer> find_again(std::string_view credential, const Principal& then) const override;
   std::uint64_t epoch() const override { return directory_.epoch(); }
 
   Result<Tokens> login(std::string_view login, const Secret& password, std::string_view otp,

@@ -2,11 +2,17 @@
 
 namespace berth::api::container_rental {
 
+fleet::Caller caller_of(const identity::Principal& principal) {
+  return {.user = principal.user_id,
+          .sees_all = !principal.owned_only(),
+          .host_paths = principal.allows(identity::permissions::kServersManage),
+          .origin = {}};
+}
+
 fleet::Caller caller_of(const Call& call) {
-  return {.user = call.principal->user_id,
-          .sees_all = !call.principal->owned_only(),
-          .host_paths = call.allows(identity::permissions::kServersManage),
-          .origin = call.origin()};
+  fleet::Caller caller = caller_of(*call.principal);
+  caller.origin = call.origin();
+  return caller;
 }
 
 }  // namespace berth::api::container_rental

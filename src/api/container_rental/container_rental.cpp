@@ -3,6 +3,7 @@
 #include "api/container_rental/ha_routes.h"
 #include "api/container_rental/lease_routes.h"
 #include "api/container_rental/rental_envelope.h"
+#include "api/container_rental/terminal_routes.h"
 #include "api/container_rental/wire.h"
 #include "api/shared/operation_routes.h"
 #include "api/shared/session_routes.h"
@@ -26,8 +27,7 @@ Result<std::unique_ptr<ContainerRental>> ContainerRental::create(const Parts& pa
   rental->add_user_routes();
   rental->add_container_routes();
   rental->add_lifecycle_routes();
-  rental->add_log_routes();
-  rental->add_terminal_routes();
+  add_terminal_routes(*rental->contract_, {parts.containers, parts.sockets, parts.changes});
   rental->add_health_routes();
   rental->add_server_routes();
   add_ha_routes(*rental->contract_, {parts.ha, parts.mover, parts.containers, parts.servers, parts.changes});

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "api/shared/contract.h"
+#include "api/shared/socket_watch.h"
 #include "base/worker_pool.h"
 #include "fleet/access.h"
 #include "fleet/container_service.h"
@@ -49,6 +50,8 @@ class ContainerRental {
     operations::OperationService& operations;
     identity::IdentityService& identity;
     const Authenticator& authenticator;
+    /// Looks after terminals and logs; stopped before the contract ends.
+    SocketWatch& sockets;
     metrics::Registry& metrics;
     const Clock& clock;
     /// Threads that wait for changes in engines; as many callers wait at once as it has threads.
@@ -72,8 +75,6 @@ class ContainerRental {
   void add_user_routes();
   void add_container_routes();
   void add_lifecycle_routes();
-  void add_log_routes();
-  void add_terminal_routes();
   void add_health_routes();
   void add_server_routes();
   void add_acl_routes();
@@ -87,5 +88,7 @@ class ContainerRental {
 
 /// For whom the fleet acts in a call.
 fleet::Caller caller_of(const Call& call);
+/// The same, for what is only looked up.
+fleet::Caller caller_of(const identity::Principal& principal);
 
 }  // namespace berth::api::container_rental

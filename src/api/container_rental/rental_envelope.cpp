@@ -8,12 +8,6 @@
 namespace berth::api::container_rental {
 namespace wire {
 
-struct BadField {
-  std::string field;
-  std::string message;
-};
-BOOST_DESCRIBE_STRUCT(BadField, (), (field, message))
-
 struct Problem {
   std::string error;
 };
@@ -50,10 +44,7 @@ http::Response RentalEnvelope::error(const Error& error, Language language) cons
     response.body = json::to_json(wire::Problem{std::move(text)});
   } else {
     wire::FieldProblem problem;
-    for (const FieldError& field : error.fields()) {
-      text += (problem.errors.empty() ? ": " : "; ") + field.field + " " + field.message.in(language);
-      problem.errors.push_back({field.field, field.message.in(language)});
-    }
+    problem.errors = spell_out_fields(error, language, text);
     problem.error = std::move(text);
     response.body = json::to_json(problem);
   }

@@ -237,12 +237,37 @@ inline void describe_fields(json::Fields<ForceQuery>& fields) {
 
 struct LogsQuery {
   std::optional<std::uint32_t> tail;
+  std::optional<std::string> since;
   bool timestamps = false;
 };
-BOOST_DESCRIBE_STRUCT(LogsQuery, (), (tail, timestamps))
+BOOST_DESCRIBE_STRUCT(LogsQuery, (), (tail, since, timestamps))
 inline void describe_fields(json::Fields<LogsQuery>& fields) {
   fields("tail").range(0, 1000000).doc({"最后若干行", "So many lines from the end"});
+  fields("since")
+      .length(1, 64)
+      .example("2026-01-23T11:30:00Z")
+      .doc({"不早于该时间（RFC 3339）", "Not before (RFC 3339)"});
   fields("timestamps").has_default();
+}
+
+/// The same while it is written.
+struct LogFollowQuery {
+  std::optional<std::uint32_t> tail;
+  std::optional<std::string> since;
+  bool timestamps = false;
+  std::optional<std::string> token;
+};
+BOOST_DESCRIBE_STRUCT(LogFollowQuery, (), (tail, since, timestamps, token))
+inline void describe_fields(json::Fields<LogFollowQuery>& fields) {
+  fields("tail")
+      .range(0, 1000000)
+      .doc({"先给出最后若干行；缺省为全部", "So many lines from the end first; all if absent"});
+  fields("since")
+      .length(1, 64)
+      .example("2026-01-23T11:30:00Z")
+      .doc({"不早于该时间（RFC 3339）", "Not before (RFC 3339)"});
+  fields("timestamps").has_default();
+  fields("token").secret();
 }
 
 struct ContainerLogs {
@@ -251,37 +276,14 @@ struct ContainerLogs {
 };
 BOOST_DESCRIBE_STRUCT(ContainerLogs, (), (container_name, logs))
 
-struct RunRequest {
-  std::vector<std::string> command;
-  std::map<std::string, std::string> environment;
-  std::string working_directory;
-  std::uint32_t timeout = 30;
-};
-BOOST_DESCRIBE_STRUCT(RunRequest, (), (command, environment, working_directory, timeout))
-inline void describe_fields(json::Fields<RunRequest>& fields) {
-  fields("command").items(1, 256).doc({"命令及其参数，不经过 shell", "The command and its arguments; no shell"});
-  fields("environment").has_default().items(0, 256);
-  fields("working_directory").has_default().length(0, 4096);
-  fields("timeout").has_default().range(1, 600).doc({"秒", "Seconds"});
-}
-
-struct RunResult {
-  int exit_code = 0;
-  std::string stdout_;
-  std::string stderr_;
-  bool truncated = false;
-};
-BOOST_DESCRIBE_STRUCT(RunResult, (), (exit_code, stdout_, stderr_, truncated))
-
-struct TerminalQuery {
-  std::vector<std::string> command;
+/// A console has no command of its own.
+struct ConsoleQuery {
   std::uint16_t cols = 80;
   std::uint16_t rows = 24;
   std::optional<std::string> token;
 };
-BOOST_DESCRIBE_STRUCT(TerminalQuery, (), (command, cols, rows, token))
-inline void describe_fields(json::Fields<TerminalQuery>& fields) {
-  fields("command").has_default().items(0, 256).doc({"缺省为 shell", "A shell if absent"});
+BOOST_DESCRIBE_STRUCT(ConsoleQuery, (), (cols, rows, token))
+inline void describe_fields(json::Fields<ConsoleQuery>& fields) {
   fields("cols").has_default().range(1, 1000);
   fields("rows").has_default().range(1, 1000);
   fields("token").secret();

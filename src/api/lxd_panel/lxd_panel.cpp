@@ -12,10 +12,12 @@ constexpr std::string_view kVersion = "1.0.0";
 
 }  // namespace
 
+compute::Viewer viewer_of(const identity::Principal& principal) {
+  return {.sees_all = !principal.owned_only(), .owner = principal.user_uuid, .origin = {}};
+}
+
 compute::Viewer viewer_of(const Call& call) {
-  compute::Viewer viewer;
-  viewer.sees_all = !call.principal->owned_only();
-  viewer.owner = call.principal->user_uuid;
+  compute::Viewer viewer = viewer_of(*call.principal);
   viewer.origin = call.origin();
   return viewer;
 }
@@ -53,11 +55,11 @@ void LxdPanel::add_system_routes() {
   using http::Method;
   using identity::permissions::kHostRead;
   using identity::permissions::kPublic;
-  contract_->add<Nothing, Nothing, Nothing>(
-      {Method::get, "/", kPublic, {"面板信息", "About the panel"}, "system"},
-      [this](const Call&, Nothing, Nothing, Nothing) -> Result<Root> {
-        return Root{"LXD管理面板API", std::string(kVersion), "running", format_local(parts_.clock.now())};
-      });
+  contract_->add<Nothing, Nothing, Nothing>({Method::get, "/", kPublic, {"面板信息", "About the panel"}, "system"},
+                                            [this](const Call&, Nothing, Nothing, Nothing) -> Result<Root> {
+                                              return Root{"LXD管理面板API", std::string(kVersion), "running",
+                                                          format_local(parts_.clock.now())};
+                                            });
   contract_->add<Nothing, Nothing, Nothing>({Method::get, "/api/health", kPublic, {"健康检查", "Health"}, "system"},
                                             [this](const Call&, Nothing, Nothing, Nothing) -> Result<Health> {
                                               return Health{"healthy", parts_.instances.snapshot()->health.connected};

@@ -5,6 +5,7 @@
 #include "api/lxd_panel/instance_list.h"
 #include "api/lxd_panel/monitor.h"
 #include "api/shared/contract.h"
+#include "api/shared/socket_watch.h"
 #include "base/worker_pool.h"
 #include "compute/instance_service.h"
 #include "identity/identity_service.h"
@@ -26,6 +27,8 @@ class LxdPanel {
     identity::IdentityService& identity;
     const telemetry::HostMonitor& host;
     const Authenticator& authenticator;
+    /// Looks after terminals; stopped before the contract ends.
+    SocketWatch& sockets;
     metrics::Registry& metrics;
     const Clock& clock;
     /// Threads that wait for changes in the engine; as many callers wait at once as it has threads.
@@ -71,6 +74,8 @@ class LxdPanel {
 
 /// For whom the instance service acts in a call.
 compute::Viewer viewer_of(const Call& call);
+/// The same, for what is only looked up.
+compute::Viewer viewer_of(const identity::Principal& principal);
 Secrets secrets_of(const Call& call);
 
 }  // namespace berth::api::lxd_panel

@@ -10,12 +10,6 @@
 namespace berth::api::lxd_panel {
 namespace wire {
 
-struct BadField {
-  std::string field;
-  std::string message;
-};
-BOOST_DESCRIBE_STRUCT(BadField, (), (field, message))
-
 struct Problem {
   std::string detail;
 };
@@ -52,10 +46,7 @@ http::Response PanelEnvelope::error(const Error& error, Language language) const
     response.body = json::to_json(wire::Problem{std::move(detail)});
   } else {
     wire::FieldProblem problem;
-    for (const FieldError& field : error.fields()) {
-      detail += (problem.errors.empty() ? ": " : "; ") + field.field + " " + field.message.in(language);
-      problem.errors.push_back({field.field, field.message.in(language)});
-    }
+    problem.errors = spell_out_fields(error, language, detail);
     problem.detail = std::move(detail);
     response.body = json::to_json(problem);
   }

@@ -264,40 +264,4 @@ struct ImageInfo {
 BOOST_DESCRIBE_STRUCT(ImageInfo, (),
                       (fingerprint, aliases, description, os, release, architecture, type, size, uploaded_at))
 
-struct ExecRequest {
-  std::vector<std::string> command;
-  std::map<std::string, std::string> environment;
-  std::string working_directory;
-  std::uint32_t timeout = 30;
-};
-BOOST_DESCRIBE_STRUCT(ExecRequest, (), (command, environment, working_directory, timeout))
-inline void describe_fields(json::Fields<ExecRequest>& fields) {
-  fields("command").items(1, 256).doc({"命令及其参数，不经过 shell", "The command and its arguments; no shell"});
-  fields("environment").has_default().items(0, 256);
-  fields("working_directory").has_default().length(0, 4096);
-  fields("timeout").has_default().range(1, 600).doc({"秒", "Seconds"});
-}
-
-struct ExecResult {
-  int exit_code = 0;
-  std::string stdout_;
-  std::string stderr_;
-  bool truncated = false;
-};
-BOOST_DESCRIBE_STRUCT(ExecResult, (), (exit_code, stdout_, stderr_, truncated))
-
-struct TerminalQuery {
-  std::vector<std::string> command;
-  std::uint16_t cols = 80;
-  std::uint16_t rows = 24;
-  std::optional<std::string> token;
-};
-BOOST_DESCRIBE_STRUCT(TerminalQuery, (), (command, cols, rows, token))
-inline void describe_fields(json::Fields<TerminalQuery>& fields) {
-  fields("command").has_default().items(0, 256).doc({"缺省为登录 shell", "A shell if absent"});
-  fields("cols").has_default().range(1, 1000);
-  fields("rows").has_default().range(1, 1000);
-  fields("token").secret();
-}
-
 }  // namespace berth::api::lxd_panel

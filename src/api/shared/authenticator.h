@@ -28,6 +28,10 @@ class Authenticator {
   /// An error if credentials are given and not valid. `query_token` is a WebSocket's "token" parameter.
   Result<Caller> settle(const http::Request& request, std::optional<std::string_view> query_token = {}) const;
 
+  /// Who a caller is now that was settled before, for connections that outlive its access token.
+  Result<identity::PrincipalPointer> settle_again(std::string_view credential, const identity::Principal& then) const {
+    return identity_.find_again(credential, then);
+  }
   /// The same for a credential by itself: long-lived connections ask again now and then.
   Result<identity::PrincipalPointer> settle_credential(std::string_view credential) const;
   std::uint64_t epoch() const { return identity_.epoch(); }

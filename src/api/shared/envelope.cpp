@@ -39,6 +39,15 @@ int status_of(ErrorCode code, int field_status) {
   return 500;
 }
 
+std::vector<BadField> spell_out_fields(const Error& error, Language language, std::string& words) {
+  std::vector<BadField> fields;
+  for (const FieldError& field : error.fields()) {
+    words += (fields.empty() ? ": " : "; ") + field.field + " " + field.message.in(language);
+    fields.push_back({field.field, field.message.in(language)});
+  }
+  return fields;
+}
+
 Error error_of_status(int status) {
   switch (status) {
     case 404:

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <boost/describe/class.hpp>
+#include <string>
+#include <vector>
+
 #include "base/error.h"
 #include "http/message.h"
 
@@ -18,6 +22,16 @@ class Envelope {
 /// The status that an error has in most contracts. `field_status` is what the contract answers to a bad field:
 /// 422 or 400.
 int status_of(ErrorCode code, int field_status);
+
+/// A bad field, as the contracts that list them beside the words do.
+struct BadField {
+  std::string field;
+  std::string message;
+};
+BOOST_DESCRIBE_STRUCT(BadField, (), (field, message))
+
+/// The bad fields of an error; all of them are told in `words` too, for clients that know nothing of the list.
+std::vector<BadField> spell_out_fields(const Error& error, Language language, std::string& words);
 
 /// The error behind a status that the server found by itself: a request that could not be read.
 Error error_of_status(int status);

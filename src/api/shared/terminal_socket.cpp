@@ -1,10 +1,10 @@
 #include "api/shared/terminal_socket.h"
 
-#include <atomic>
 #include <boost/describe/class.hpp>
 #include <mutex>
 #include <optional>
 
+#include "api/shared/hold_back.h"
 #include "json/read.h"
 #include "json/write.h"
 
@@ -31,15 +31,11 @@ struct Failure {
 };
 BOOST_DESCRIBE_STRUCT(Failure, (), (type, detail))
 
-constexpr std::uint16_t kNormal = 1000;
-constexpr std::uint16_t kInternal = 1011;
-/// Output on its way to the browser beyond which the guest has to wait.
-constexpr std::size_t kHoldBack = 256UL * 1024;
 /// Input typed before the terminal is there.
 constexpr std::size_t kEarlyInput = 64UL * 1024;
 
 /// Between a browser and a guest. Both sides keep it alive; either side's end ends the other.
-class Session final : public http::WebSocketHandler,
+class Session final : public WatchedSocket,
                       public compute::TerminalOutput,
                       public std::enable_shared_from_this<Session> {
  public:
@@ -66,9 +62,7 @@ class Session final : public http::WebSocketHandler,
     if (command->type == "resize" && command->cols && command->rows) resize({*command->cols, *command->rows});
   }
 
-  void on_drained() override {
-    if (const auto held = terminal(); held && paused_.exchange(false)) held->resume_output();
-  }
+  void on_drained() override { hold_back_.drained(); }
 
   void on_close() override {
     std::shared_ptr<compute::Terminal> held;
@@ -81,16 +75,24 @@ class Session final : public http::WebSocketHandler,
     if (held) held->close();
   }
 
+  void dismiss(const Farewell& farewell) override {
+    std::shared_ptr<http::WebSocket> target;
+    std::shared_ptr<compute::Terminal> held;
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+      target = socket_;
+      held = std::move(terminal_);
+    }
+    if (target) target->close(farewell.code, farewell.reason);
+    if (held) held->close();
+  }
+
   void on_output(std::string_view bytes) override {
     const auto target = socket();
     if (!target) return;
     target->send(std::make_shared<const std::string>(bytes), http::Frame::binary);
-    if (target->waiting_bytes() < kHoldBack) return;
-    const auto held = terminal();
-    if (!held || paused_.exchange(true)) return;
-    held->pause_output();
-    // It may have drained just before `paused_` was set, and then nobody else would resume.
-    if (target->waiting_bytes() == 0 && paused_.exchange(false)) held->resume_output();
+    hold_back_.sent(*target);
   }
 
   void on_end(std::optional<int> exit_code) override {
@@ -101,7 +103,7 @@ class Session final : public http::WebSocketHandler,
     }
     if (!target) return;
     target->send(std::make_shared<const std::string>(json::to_json(Exit{"exit", exit_code})), http::Frame::text);
-    target->close(kNormal, "ended");
+    target->close(close_code::kNormal, "ended");
   }
 
  private:
@@ -123,6 +125,13 @@ class Session final : public http::WebSocketHandler,
       size = early_size_;
     }
     if (gone) return (*opened)->close();
+    const std::weak_ptr<compute::Terminal> source = *opened;
+    const auto tell = [source](void (compute::Terminal::*what)()) {
+      return [source, what] {
+        if (const auto held = source.lock()) ((*held).*what)();
+      };
+    };
+    hold_back_.attach(tell(&compute::Terminal::pause_output), tell(&compute::Terminal::resume_output));
     if (size) (*opened)->resize(*size);
     if (!early.empty()) (*opened)->write(early);
   }
@@ -149,26 +158,18 @@ class Session final : public http::WebSocketHandler,
   }
 
   void fail(const Error& error) {
-    const auto target = socket();
-    if (!target) return;
-    target->send(std::make_shared<const std::string>(json::to_json(Failure{"error", words_(error)})),
-                 http::Frame::text);
-    target->close(kInternal, "failed");
+    if (const auto target = socket()) close_failed(*target, words_(error));
   }
 
   std::shared_ptr<http::WebSocket> socket() const {
     const std::lock_guard lock(mutex_);
     return socket_;
   }
-  std::shared_ptr<compute::Terminal> terminal() const {
-    const std::lock_guard lock(mutex_);
-    return terminal_;
-  }
 
   OpenTerminal open_;
   WorkerPool& pool_;
   ErrorWords words_;
-  std::atomic<bool> paused_{false};
+  HoldBack hold_back_;
   mutable std::mutex mutex_;
   std::shared_ptr<http::WebSocket> socket_;
   std::shared_ptr<compute::Terminal> terminal_;
@@ -179,8 +180,13 @@ class Session final : public http::WebSocketHandler,
 
 }  // namespace terminal
 
-std::shared_ptr<http::WebSocketHandler> make_terminal_socket(OpenTerminal open, WorkerPool& pool, ErrorWords words) {
+std::shared_ptr<WatchedSocket> make_terminal_socket(OpenTerminal open, WorkerPool& pool, ErrorWords words) {
   return std::make_shared<terminal::Session>(std::move(open), pool, std::move(words));
+}
+
+void close_failed(http::WebSocket& socket, const std::string& words) {
+  socket.send(std::make_shared<const std::string>(json::to_json(terminal::Failure{"error", words})), http::Frame::text);
+  socket.close(close_code::kInternal, "failed");
 }
 
 }  // namespace berth::api

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "api/shared/socket_watch.h"
 #include "base/result.h"
 #include "base/worker_pool.h"
 #include "compute/engine.h"
@@ -24,6 +25,9 @@ using ErrorWords = std::function<std::string(const Error& error)>;
 /// {"type":"resize","cols":120,"rows":40}. To the client: binary frames are output; one last text frame
 /// {"type":"exit","code":0} (null if cut off) or {"type":"error","detail":"…"} before the close.
 /// A client that does not keep up holds its own guest's output back, nothing else.
-std::shared_ptr<http::WebSocketHandler> make_terminal_socket(OpenTerminal open, WorkerPool& pool, ErrorWords words);
+std::shared_ptr<WatchedSocket> make_terminal_socket(OpenTerminal open, WorkerPool& pool, ErrorWords words);
+
+/// The last that a client hears of what failed: {"type":"error","detail":"…"}, then the close.
+void close_failed(http::WebSocket& socket, const std::string& words);
 
 }  // namespace berth::api

@@ -95,6 +95,13 @@ class WebSocket:
     def send(self, message):
         _Loop.run(self._socket.send(message))
 
+    def ping(self, seconds=10):
+        """Returns once the server has answered."""
+        async def there_and_back():
+            await asyncio.wait_for(await self._socket.ping(), seconds)
+
+        _Loop.run(there_and_back())
+
     def wait_closed(self, seconds=10):
         """The code that the server closed with."""
         assert self.closed.wait(seconds), f"still open after {seconds} s"
