@@ -2,15 +2,17 @@
 
 import random
 import secrets
+import subprocess
 import threading
 import time
 
 import pytest
 import requests
 
-from berth_daemon import BerthDaemon, Caller, fake_engine
+from berth_daemon import BerthDaemon, Caller, binary, fake_engine
 from docker_servers import IMAGE, DockerServers
 from waiting import wait_until
+from web_socket import Terminal
 
 PREFIX = "/container-rental"
 SETTINGS = {"containers": {"tick": "1s"}, "identity": {"anonymous": "loopback"}}
@@ -59,9 +61,19 @@ def states(caller):
     return {one["container_name"]: one["status"] for one in caller.get("/api/containers").json()["containers"]}
 
 
-def health(caller, number):
-    servers = {one["name"]: one["status"] for one in caller.get("/api/servers").json()["servers"]}
+def listed(caller, number):
+    servers = {one["name"]: one for one in caller.get("/api/servers").json()["servers"]}
     return servers[f"docker-{number}"]
+
+
+def health(caller, number):
+    return listed(caller, number)["status"]
+
+
+def fenced(caller, number):
+    shown = listed(caller, number)
+    assert caller.get(f"/api/servers/{shown['server_id']}").json()["fenced"] == shown["fenced"]
+    return shown["fenced"]
 
 
 def test_a_container_that_is_stopped_outside_shows_by_itself(caller, dockers):
@@ -220,6 +232,21 @@ def test_killed_in_the_middle_nothing_acknowledged_is_missing(daemon, dockers):
             caller.delete(f"/api/containers/{name}?force=true")
 
 
+def test_cpu_percent_is_a_share_of_the_servers_cores(caller):
+    name = new_name("busy")
+    create(caller, name, server=1, command=["sh", "-c", "while :; do :; done"])
+    percents = []
+
+    def measured():
+        percents.append(caller.get(f"/api/containers/{name}").json()["cpu_percent"])
+        return percents[-1] > 0
+
+    wait_until(measured, 30, "it is measured")
+    assert caller.delete(f"/api/containers/{name}?force=true").status_code == 200
+    # One loop takes one core at most; a little more for the engine's own reckoning of time.
+    assert percents[-1] <= 115 / listed(caller, 1)["cpus"], percents
+
+
 def test_a_container_moves_to_another_server_and_runs_once(caller, dockers):
     name = new_name("mv")
     create(caller, name, server=1)
@@ -231,12 +258,33 @@ def test_a_container_moves_to_another_server_and_runs_once(caller, dockers):
     assert caller.get(f"/api/containers/{name}").json()["server"] == "docker-2"
 
 
+def test_a_server_is_drained_and_emptied(daemon, caller, dockers):
+    name = new_name("dr")
+    create(caller, name, server=1)
+    try:
+        done = subprocess.run([binary(), "servers", "drain", "docker-1", "--move", "--server", daemon.base],
+                              capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "Server is draining" in done.stdout
+        assert name in done.stdout
+        assert dockers.containers(2)[name] == "running"
+        assert name not in dockers.containers(1)
+        assert listed(caller, 1)["placement"] == "draining"
+    finally:
+        assert caller.post(f"/api/servers/{listed(caller, 1)['server_id']}/open").status_code == 200
+
+
 def test_failover_wants_a_fence_or_a_persons_word_and_never_runs_anything_twice(caller, dockers):
     name = new_name("fo")
-    create(caller, name, server=1)
+    create(caller, name, server=1, command=["sh", "-c", "echo it runs; exec /sbin/idle"])
     assert caller.post("/api/ha/failover", {"server": "docker-1"}).status_code == 409, "it answers"
+    log = Terminal(caller.web_socket(f"/ws/containers/{name}/logs"))
+    log.expect("it runs\n")
     dockers.kill(1)
     try:
+        assert log.expect_end(30) == {"type": "end", "reason": "server_gone"}
+        assert log.socket.wait_closed() == 1013
+        assert fenced(caller, 1) is None
         wait_until(lambda: health(caller, 1) == "unreachable", 30, "it is noticed")
         refused = caller.post("/api/ha/failover", {"server": "docker-1"})
         assert refused.status_code == 409, refused.text
@@ -246,9 +294,11 @@ def test_failover_wants_a_fence_or_a_persons_word_and_never_runs_anything_twice(
         assert answer.status_code == 200, answer.text
         assert answer.json()["message"] == "Failover operation successful"
         assert dockers.containers(2)[name] == "running"
+        assert fenced(caller, 1)["how"] == "person"
     finally:
         dockers.start(1)
     wait_until(lambda: health(caller, 1) == "healthy", 30, "it is back")
+    wait_until(lambda: fenced(caller, 1) is None, 20, "it is trusted again")
     wait_until(lambda: dockers.containers(1).get(name) != "running", 10, "what lives elsewhere does not run here")
     assert dockers.containers(2)[name] == "running"
     assert [one for one in states(caller) if one.startswith(name)] == [name]
