@@ -109,11 +109,26 @@ void Daemon::build_pools() {
 }
 
 Result<void> Daemon::build_rental() {
-  rental_ = BERTH_TRY(api::container_rental::ContainerRental::create(
-      {containers_->containers(), containers_->servers(), containers_->containers(), containers_->ha(),
-       containers_->leases(), containers_->acl(), containers_->rentals(), containers_->traffic(), containers_->alerts(),
-       containers_->notifier(), *operations_, *foundation_->identity, *authenticator_, *sockets_, foundation_->metrics,
-       system_clock(), *changes_, *logins_, *reads_, *renewals_}));
+  rental_ = BERTH_TRY(api::container_rental::ContainerRental::create({containers_->containers(),
+                                                                      containers_->servers(),
+                                                                      containers_->containers(),
+                                                                      containers_->ha(),
+                                                                      containers_->leases(),
+                                                                      containers_->acl(),
+                                                                      containers_->rentals(),
+                                                                      containers_->traffic(),
+                                                                      containers_->alerts(),
+                                                                      containers_->notifier(),
+                                                                      *operations_,
+                                                                      *foundation_->identity,
+                                                                      *authenticator_,
+                                                                      *sockets_,
+                                                                      foundation_->metrics,
+                                                                      system_clock(),
+                                                                      *changes_,
+                                                                      *logins_,
+                                                                      *reads_,
+                                                                      *renewals_}));
   return {};
 }
 

@@ -10,6 +10,8 @@ namespace berth::fleet {
 namespace {
 
 constexpr std::chrono::milliseconds kReadBack{3000};
+/// How long a fenced server is given to say that it answers.
+constexpr std::chrono::milliseconds kKnock{1000};
 
 bool is_up(compute::Status status) {
   return status != compute::Status::stopped && status != compute::Status::error;
@@ -136,6 +138,8 @@ bool Containers::clear_remains(const UnitPointer& unit, ContainerBook::Differenc
     }
   }
   if (!done || !remains_.fenced(unit->id)) return done;
+  // This look may have been asked for before the server went: it is trusted again only once it answers again.
+  if (!unit->engine->info(Deadline::after(kKnock))) return false;
   const auto freed = parts_.database.write([&](store::Transaction& transaction) -> Result<bool> {
     if (!BERTH_TRY(RemainsBook::unmark(transaction, unit->id))) return false;
     BERTH_CHECK(parts_.operations.audit_log().append(

@@ -236,6 +236,24 @@ TEST_F(RelocationTest, AMoveThatIsCancelledGoesBack) {
   expect_whole("web", "cancelled");
 }
 
+TEST_F(RelocationTest, AFenceOutlivesALookThatWasAskedForBeforeTheServerWent) {
+  const auto unit = registry_->unit(id_of("two"));
+  std::promise<void> go;
+  const auto gone = go.get_future().share();
+  // The server's threads are busy when the look is asked for, and free only when the server is fenced.
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(unit->pool->submit([gone] { gone.wait(); }));
+  ASSERT_TRUE(engine("two").create_outside("stranger"));
+  ASSERT_TRUE(eventually([&] { return unit->pool->usage().waiting > 0; }));
+  engine("two").faults().refuse_connections(true);
+  ASSERT_TRUE(eventually([&] { return !unit->inventory->snapshot()->health.connected; }));
+  take(containers_->mark_fenced(id_of("two"), "person", admin().origin));
+  go.set_value();
+  EXPECT_TRUE(eventually([&] { return unit->pool->usage().busy + unit->pool->usage().waiting == 0; }));
+  EXPECT_TRUE(containers_->fenced(id_of("two")));
+  engine("two").faults().refuse_connections(false);
+  EXPECT_TRUE(eventually([&] { return !containers_->fenced(id_of("two")); }));
+}
+
 TEST_F(RelocationTest, AServerThatAContainerIsMovingToIsNotRemoved) {
   make_busy("web");
   engine("one").faults().hang_call("save_root", true);
