@@ -55,7 +55,7 @@ std::vector<pid_t> tunnels_of(pid_t parent) {
 class FollowedLog : public compute::LogReader {
  public:
   void on_log(Stream /*stream*/, std::string_view bytes) override { length_ += bytes.size(); }
-  void on_end() override {}
+  void on_end(const Result<void>& /*outcome*/) override {}
   std::size_t length() const { return length_; }
 
  private:
