@@ -8,6 +8,7 @@
 #include "app/local_command.h"
 #include "app/state_lock.h"
 #include "fleet/containers.h"
+#include "fleet/registries.h"
 #include "fleet/server_registry.h"
 #include "identity/reseal.h"
 #include "notify/notifier.h"
@@ -20,6 +21,7 @@ Result<std::int64_t> reseal_everything(store::Database& database, const std::fil
                                        const identity::Sealing& sealing) {
   std::int64_t resealed = BERTH_TRY(identity::reseal(database, sealing));
   resealed += BERTH_TRY(fleet::ServerRegistry::reseal(database, sealing));
+  resealed += BERTH_TRY(fleet::Registries::reseal(database, sealing));
   resealed += BERTH_TRY(
       database.write([&](store::Transaction& transaction) { return notify::reseal_webhooks(transaction, sealing); }));
   return resealed + BERTH_TRY(fleet::Containers::reseal(database, archives, sealing));

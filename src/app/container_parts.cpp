@@ -106,6 +106,11 @@ Result<void> ContainerParts::build(const Ground& ground) {
   servers_ = BERTH_TRY(fleet::ServerRegistry::create(
       servers, {database, audit, *foundation.sealing, ground.operations, foundation.metrics, clock},
       [surroundings](const fleet::Server& server) { return make_server_engine(server, surroundings); }));
+  registries_ =
+      std::make_unique<fleet::Registries>(fleet::Registries::Parts{database, audit, *foundation.sealing, clock});
+  const fleet::CredentialSource credentials = [this](const std::string& image) {
+    return registries_->credentials_for(image);
+  };
   fleet::Containers::Settings containers;
   containers.archives = configuration.containers.archives;
   containers_ = BERTH_TRY(fleet::Containers::create(containers, {.servers = *servers_,
@@ -113,10 +118,15 @@ Result<void> ContainerParts::build(const Ground& ground) {
                                                                  .sealing = *foundation.sealing,
                                                                  .operations = ground.operations,
                                                                  .access = access_,
-                                                                 .clock = clock}));
+                                                                 .clock = clock,
+                                                                 .credentials = credentials}));
   leases_ = BERTH_TRY(fleet::LeaseBook::create(
       terms_of(configuration.containers),
       {database, audit, clock, fleet::lease_surroundings(*servers_, *containers_)}));
+  fleet::ServerResources::Settings resources;
+  resources.staging = configuration.state.folder / "imports";
+  resources_ =
+      BERTH_TRY(fleet::ServerResources::create(resources, {*servers_, *containers_, ground.operations, credentials}));
   fleet::HighAvailability::Settings ha;
   ha.fence_commands = fence_commands_of(configuration.containers.fence_commands);
   ha_ = std::make_unique<fleet::HighAvailability>(

@@ -12,7 +12,9 @@
 #include "fleet/failover_watch.h"
 #include "fleet/high_availability.h"
 #include "fleet/lease_book.h"
+#include "fleet/registries.h"
 #include "fleet/server_registry.h"
+#include "fleet/server_resources.h"
 #include "notify/notifier.h"
 #include "operations/operation_service.h"
 #include "rental/access_table.h"
@@ -54,6 +56,8 @@ class ContainerParts {
   fleet::Containers& containers() { return *containers_; }
   fleet::HighAvailability& ha() { return *ha_; }
   fleet::LeaseBook& leases() { return *leases_; }
+  fleet::ServerResources& resources() { return *resources_; }
+  fleet::Registries& registries() { return *registries_; }
   rental::AclService& acl() { return *acl_; }
   rental::RentalService& rentals() { return *rentals_; }
   notify::Notifier& notifier() { return *notifier_; }
@@ -68,8 +72,10 @@ class ContainerParts {
   std::unique_ptr<rental::NotifierSender> sender_;
   rental::AccessTable access_;
   std::unique_ptr<fleet::ServerRegistry> servers_;
+  std::unique_ptr<fleet::Registries> registries_;
   std::unique_ptr<fleet::Containers> containers_;
   std::unique_ptr<fleet::LeaseBook> leases_;
+  std::unique_ptr<fleet::ServerResources> resources_;
   std::unique_ptr<fleet::HighAvailability> ha_;
   std::unique_ptr<fleet::FailoverWatch> failover_;
   std::unique_ptr<rental::AclService> acl_;

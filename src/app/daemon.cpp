@@ -114,6 +114,8 @@ Result<void> Daemon::build_rental() {
                                                                       containers_->containers(),
                                                                       containers_->ha(),
                                                                       containers_->leases(),
+                                                                      containers_->resources(),
+                                                                      containers_->registries(),
                                                                       containers_->acl(),
                                                                       containers_->rentals(),
                                                                       containers_->traffic(),

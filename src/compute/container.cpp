@@ -17,6 +17,7 @@ constexpr std::size_t kMost = 256;
 constexpr std::size_t kLongestText = 64UL << 10U;
 constexpr std::size_t kLongestPath = 4096;
 constexpr std::size_t kLongestReference = 512;
+constexpr std::size_t kLongestRegistry = 261;  // a host name of 255 bytes and a port
 
 constexpr std::array<std::pair<RestartPolicy, std::string_view>, 4> kPolicies{{
     {RestartPolicy::no, "no"},
@@ -163,6 +164,11 @@ bool is_registry(std::string_view part) {
          std::ranges::all_of(part, [](char c) { return is_letter(c) || is_digit(c) || c == '.' || c == '-'; });
 }
 
+/// Whether the first of several parts of a reference is a registry and not a folder.
+bool names_registry(std::string_view part) {
+  return part == "localhost" || part.find_first_of(".:") != std::string_view::npos;
+}
+
 bool is_tag(std::string_view tag) {
   return !tag.empty() && tag.size() <= 128 && tag.front() != '.' && tag.front() != '-' &&
          std::ranges::all_of(tag,
@@ -190,13 +196,27 @@ bool is_reference(std::string_view reference) {
   for (;;) {
     const std::size_t end = reference.find('/');
     const std::string_view part = reference.substr(0, end);
-    const bool registry = first && end != std::string_view::npos && is_registry(part) &&
-                          (part == "localhost" || part.find_first_of(".:") != std::string_view::npos);
+    const bool registry = first && end != std::string_view::npos && is_registry(part) && names_registry(part);
     if (!registry && !is_path_component(part)) return false;
     if (end == std::string_view::npos) return true;
     reference.remove_prefix(end + 1);
     first = false;
   }
+}
+
+std::string in_lower_case(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return lower;
+}
+
+/// Docker Hub goes by several names.
+std::string one_name(std::string registry) {
+  for (const std::string_view other : {"index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}) {
+    if (registry == other) return std::string(kDefaultRegistry);
+  }
+  return registry;
 }
 
 Error named(std::string_view reason, std::string field, Text message) {
@@ -266,6 +286,48 @@ Result<void> check_image_reference(std::string_view reference) {
   return named(
       "instance.image", "image",
       {"镜像引用无效，应为 [仓库/]名称[:标签][@摘要]", "Not an image reference: [registry/]name[:tag][@digest]"});
+}
+
+std::string registry_of(std::string_view reference) {
+  const std::size_t slash = reference.find('/');
+  const std::string_view first = reference.substr(0, slash);
+  if (slash == std::string_view::npos || !names_registry(first)) return std::string(kDefaultRegistry);
+  return one_name(in_lower_case(first));
+}
+
+Result<std::string> parse_registry(std::string_view text) {
+  std::string_view host = text;
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (!host.starts_with(scheme)) continue;
+    host.remove_prefix(scheme.size());
+    break;
+  }
+  // What `docker login` calls Docker Hub.
+  for (const std::string_view path : {"/", "/v1", "/v1/", "/v2", "/v2/"}) {
+    if (const std::size_t slash = host.find('/'); slash != std::string_view::npos && host.substr(slash) == path) {
+      host = host.substr(0, slash);
+    }
+  }
+  if (host.size() > kLongestRegistry || !is_registry(host) || !names_registry(host)) {
+    return named("registry.name", "registry",
+                 {"应为镜像仓库的主机名，可带端口，例如 docker.io 或 registry.example.com:5000",
+                  "This must be a registry's host with or without a port, as docker.io or registry.example.com:5000"});
+  }
+  return one_name(in_lower_case(host));
+}
+
+std::string familiar_reference(std::string_view reference) {
+  if (const std::size_t slash = reference.find('/'); slash != std::string_view::npos &&
+                                                     names_registry(reference.substr(0, slash)) &&
+                                                     registry_of(reference) == kDefaultRegistry) {
+    reference.remove_prefix(slash + 1);
+  }
+  if (constexpr std::string_view kOfficial = "library/"; reference.starts_with(kOfficial)) {
+    reference.remove_prefix(kOfficial.size());
+  }
+  const std::size_t slash = reference.rfind('/');
+  const std::size_t mark = reference.find_first_of(":@", slash == std::string_view::npos ? 0 : slash);
+  return std::string(reference) + (mark == std::string_view::npos ? ":latest" : "");
 }
 
 }  // namespace berth::compute

@@ -76,6 +76,21 @@ Result<void> check_container_name(std::string_view name);
 /// "image".
 Result<void> check_image_reference(std::string_view reference);
 
+/// The registry of Docker's that a reference without another one means.
+inline constexpr std::string_view kDefaultRegistry = "docker.io";
+
+/// The registry that an image of that reference comes from: its first part where that has a dot or a port or is
+/// "localhost", as Docker tells it apart from a path, in lower case; else kDefaultRegistry.
+std::string registry_of(std::string_view reference);
+
+/// A registry as references name it, host or host:port, in lower case; what people paste ("https://…/", Docker Hub's
+/// other names) is understood. Errors: invalid_argument "registry.name" with the field "registry".
+Result<std::string> parse_registry(std::string_view text);
+
+/// A reference as engines show it: without Docker Hub's name, with the tag "latest" where it has neither tag nor
+/// digest.
+std::string familiar_reference(std::string_view reference);
+
 /// A container as its engine knows it, with what it was made from.
 struct ContainerDetail {
   std::string id;        ///< the engine's own

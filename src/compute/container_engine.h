@@ -101,7 +101,7 @@ class ArchiveAbility {
   /// Writes the container's whole file system, without its mounts, as a tar of one root.
   virtual Result<void> save_root(const std::string& name, const std::string& file, const EngineProgress& progress,
                                  Deadline deadline) = 0;
-  /// Makes an image of such a tar.
+  /// Makes an image of such a tar. Errors: invalid_argument "image.archive".
   virtual Result<void> import_root(const std::string& file, const std::string& reference,
                                    const EngineProgress& progress, Deadline deadline) = 0;
 };

@@ -23,19 +23,6 @@ Error no_server() {
                {"没有可用的服务器能容纳此容器", "No server that is open and healthy has room for this container"});
 }
 
-/// "engine.unavailable" and its like say nothing of the image, so they stay what they are.
-Error pull_failed(const std::string& image, const Error& error) {
-  if (error.reason() == "engine.unavailable" || error.reason() == "engine.timeout" ||
-      error.code() == ErrorCode::cancelled) {
-    return error;
-  }
-  const auto told = [&](const std::string& message) { return error.detail().empty() ? message : error.detail(); };
-  return Error(ErrorCode::unavailable, "image.pull_failed",
-               {fmt::format("无法拉取镜像 {}：{}", image, told(error.message().zh)),
-                fmt::format("Cannot pull image {}: {}", image, told(error.message().en))})
-      .with_detail(error.describe());
-}
-
 Result<void> check_new(const NewContainer& container) {
   BERTH_CHECK(compute::check_container_name(container.name));
   BERTH_CHECK(compute::check_image_reference(container.image));
@@ -85,10 +72,7 @@ Result<UnitPointer> Containers::place(const std::optional<std::string>& server, 
   std::optional<ServerId> chosen;
   if (server) {
     const auto at = std::ranges::find(all, *server, &PlacementCandidate::name);
-    if (at == all.end()) {
-      const Text message{fmt::format("服务器 {} 不存在", *server), fmt::format("There is no server {}", *server)};
-      return Error(ErrorCode::not_found, "server.not_found", message).with_field("server", message);
-    }
+    if (at == all.end()) return server_not_found(*server);
     if (at->placement != Placement::open) {
       return Error(ErrorCode::conflict, "placement.draining",
                    {fmt::format("服务器 {} 正在排空，不接受新容器", *server),
@@ -187,10 +171,7 @@ Result<void> Containers::bring_image(const UnitPointer& unit, const std::string&
   if (registry == nullptr) return {};
   context.progress(from, "image");
   if (BERTH_TRY(registry->has_image(image, context.deadline().sooner(settings_.quick_limit)))) return {};
-  auto pulled =
-      registry->pull(image, parts_.credentials(image), progress_of(context, from, to, true), context.deadline());
-  if (!pulled) return pull_failed(image, pulled.error());
-  return {};
+  return pull_image(*registry, image, parts_.credentials, progress_of(context, from, to, true), context.deadline());
 }
 
 Result<bool> Containers::has(const UnitPointer& unit, const std::string& engine_name, Deadline deadline) {

@@ -15,6 +15,7 @@
 #include "base/worker_pool.h"
 #include "fleet/container_catalog.h"
 #include "fleet/container_service.h"
+#include "fleet/image_pull.h"
 #include "fleet/placement.h"
 #include "fleet/relocation.h"
 #include "fleet/remains.h"
@@ -44,8 +45,6 @@ class Containers final : public ContainerService, public ContainerMover {
     /// How long a replacement must have run before the container that it replaces goes.
     std::chrono::milliseconds proving{3'000};
   };
-  /// Who we are to the registry of an image; nothing for nobody.
-  using CredentialSource = std::function<std::optional<compute::RegistryCredentials>(const std::string& image)>;
   /// What it works with; everything outlives it.
   struct Parts {
     ServerRegistry& servers;
@@ -54,7 +53,7 @@ class Containers final : public ContainerService, public ContainerMover {
     operations::OperationService& operations;
     const AccessPolicy& access;
     const Clock& clock;
-    CredentialSource credentials = [](const std::string&) { return std::nullopt; };
+    CredentialSource credentials = [](const std::string&) { return std::nullopt; };  ///< asked before each pull
   };
 
   /// Loads the catalog, follows the servers of the registry, and registers as the reconciler of "container."

@@ -21,7 +21,9 @@
 #include "fleet/containers.h"
 #include "fleet/high_availability.h"
 #include "fleet/lease_book.h"
+#include "fleet/registries.h"
 #include "fleet/server_registry.h"
+#include "fleet/server_resources.h"
 #include "temporary_folder.h"
 
 namespace berth::fleet {
@@ -73,6 +75,7 @@ class BorrowedEngine final : public compute::InstanceEngine {
   compute::LogAbility* logs() override { return engine_.logs(); }
   compute::ArchiveAbility* archives() override { return engine_.archives(); }
   compute::VolumeAbility* volumes() override { return engine_.volumes(); }
+  compute::NetworkAbility* networks() override { return engine_.networks(); }
   compute::CapacityAbility* capacities() override { return engine_.capacities(); }
 
  private:
@@ -142,6 +145,7 @@ class FleetFixture : public ::testing::Test {
     take(database_->migrate());
     store_ = std::make_unique<PoweredDatabase>(*database_);
     audit_ = std::make_unique<audit::AuditLog>(*store_, Secret(std::string(32, 'k')), system_clock());
+    registries_ = std::make_unique<Registries>(Registries::Parts{*store_, *audit_, sealing_, system_clock()});
     add_user(2, "alice");
     add_user(3, "bob");
   }
@@ -192,13 +196,20 @@ class FleetFixture : public ::testing::Test {
                                                       .sealing = sealing_,
                                                       .operations = *operations_,
                                                       .access = access_,
-                                                      .clock = system_clock()}));
+                                                      .clock = system_clock(),
+                                                      .credentials = credentials()}));
+    resource_settings_.staging = folder_.path() / "imports";
+    resources_ =
+        take(ServerResources::create(resource_settings_, {*registry_, *containers_, *operations_, credentials()}));
     registry_->start();
   }
 
   /// The book of leases over this store and these servers.
   Result<std::unique_ptr<LeaseBook>> open_leases(const LeaseTerms& terms, const Clock& clock = system_clock()) {
     return LeaseBook::create(terms, {*store_, *audit_, clock, lease_surroundings(*registry_, *containers_)});
+  }
+  CredentialSource credentials() {
+    return [this](const std::string& image) { return registries_->credentials_for(image); };
   }
 
   void wait_for_servers() {
@@ -220,6 +231,7 @@ class FleetFixture : public ::testing::Test {
     // Whoever is still on its way to a ticket uses what ends here; without power that way is short.
     EXPECT_TRUE(berth::testing::eventually([&] { return !beginning_; }));
     if (operations_) operations_->drain(Deadline::after(std::chrono::milliseconds(power_is_off_ ? 400 : 15'000)));
+    resources_.reset();
     containers_.reset();
     registry_.reset();
     ended_.reset();
@@ -267,8 +279,9 @@ class FleetFixture : public ::testing::Test {
     for (auto& [name, engine] : engines_) {
       engine->faults().on_call([step](std::string_view call) {
         static const std::set<std::string_view> changing{
-            "create", "start",     "stop",      "rename",    "remove",      "update",        "pull",
-            "pause",  "save_root", "save_path", "load_path", "import_root", "create_volume", "remove_volume"};
+            "create",    "start",       "stop",          "rename",        "remove",
+            "update",    "pull",        "pause",         "save_root",     "save_path",
+            "load_path", "import_root", "create_volume", "remove_volume", "create_network"};
         if (changing.contains(call)) step();
       });
     }
@@ -427,7 +440,14 @@ class FleetFixture : public ::testing::Test {
   Signal<const operations::Operation&>::Subscription ended_;
   Signal<const operations::Operation&>::Subscription announced_;
   std::unique_ptr<ServerRegistry> registry_;
+  std::unique_ptr<Registries> registries_;
+  ServerResources::Settings resource_settings_{.staging = {},
+                                               .list_limit = std::chrono::milliseconds(1000),
+                                               .knock = std::chrono::milliseconds(200),
+                                               .quick_limit = std::chrono::seconds(5),
+                                               .pull_limit = std::chrono::seconds(15)};
   std::unique_ptr<Containers> containers_;
+  std::unique_ptr<ServerResources> resources_;
 };
 
 }  // namespace berth::fleet

@@ -401,6 +401,11 @@ Result<void> ServerRegistry::remove(ServerId id, const audit::Origin& origin) {
   return {};
 }
 
+Error server_not_found(const std::string& name) {
+  const Text message{fmt::format("服务器 {} 不存在", name), fmt::format("There is no server {}", name)};
+  return Error(ErrorCode::not_found, "server.not_found", message).with_field("server", message);
+}
+
 EngineId engine_id_of(ServerId id) {
   return EngineId(fmt::format("server-{}", id.value()));
 }

@@ -30,6 +30,9 @@ namespace berth::fleet {
 /// What operations and metrics call a server's engine: "server-<id>".
 EngineId engine_id_of(ServerId id);
 
+/// What a wish that names a server that is not there is told; with the field "server".
+Error server_not_found(const std::string& name);
+
 /// The engine of a server and what works on it. Destroyed in the reverse order of its members, never on a thread of
 /// its own pool.
 struct ServerUnit {

@@ -179,6 +179,7 @@ void Connection<Stream>::begin_request() {
   request_.received = std::chrono::steady_clock::now();
   application_ = listener_->fallback.get();
   parser_.emplace(request_, state_.settings.limits.header_bytes, [this](const Request& request) {
+    request_.peer = peer_is_proxy_ ? state_.proxies.resolve(peer_address_, peer_.secure, request_.headers) : peer_;
     const std::string_view path = request.path;
     for (const Mount& mount : listener_->mounts) {
       if (is_under(path, mount.prefix)) return mount.application->body_limit(request);
@@ -231,7 +232,6 @@ auto Connection<Stream>::handle() -> Outcome {
   phase_ = Phase::working;
   keep_alive_ = keep_alive_ && parser_->version() == 11 && parser_->keep_alive() &&
                 !state_.draining.load(std::memory_order_relaxed);
-  request_.peer = peer_is_proxy_ ? state_.proxies.resolve(peer_address_, peer_.secure, request_.headers) : peer_;
   std::array<char, 20> digits{};
   const auto number = std::to_chars(digits.data(), digits.data() + digits.size(),
                                     state_.next_id.fetch_add(1, std::memory_order_relaxed));

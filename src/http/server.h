@@ -42,7 +42,7 @@ class Application {
   /// The answer to what never became a request: `status` is 400, 404, 408, 413, 431 or
   /// 500.
   virtual Response refuse(int status, Language language) = 0;
-  /// The largest body that the request's path takes, in bytes; asked when its header is complete.
+  /// The largest body that the request's path takes from its caller, in bytes; asked when its header is complete.
   virtual std::size_t body_limit(const Request& request) const = 0;
 };
 

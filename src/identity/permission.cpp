@@ -69,17 +69,18 @@ PermissionSet PermissionSet::of(Role role) {
     case Role::admin:
       return PermissionSet({"*"});
     case Role::manager:
-      return PermissionSet({"instances:*", "images:*", "host:read", "operations:*", "metrics:read", "audit:read",
-                            "users:create", "servers:*", "traffic:read", "alerts:*", "notifications:*", "acl:*",
-                            "rental:*"});
+      return PermissionSet({"instances:*", "images:*", "volumes:*", "networks:*", "registries:*", "host:read",
+                            "operations:*", "metrics:read", "audit:read", "users:create", "servers:*", "traffic:read",
+                            "alerts:*", "notifications:*", "acl:*", "rental:*"});
     case Role::user:
       return PermissionSet({"instances:read", "instances:create", "instances:start", "instances:stop",
                             "instances:update", "instances:delete", "instances:exec", "instances:secrets",
-                            "images:read", "host:read", "operations:read", "operations:cancel", "traffic:read",
-                            "acl:read", "rental:read"});
+                            "images:read", "volumes:read", "networks:read", "host:read", "operations:read",
+                            "operations:cancel", "traffic:read", "acl:read", "rental:read"});
     case Role::viewer:
-      return PermissionSet({"instances:read", "images:read", "host:read", "operations:read", "servers:read",
-                            "traffic:read", "alerts:read", "acl:read", "rental:read"});
+      return PermissionSet({"instances:read", "images:read", "volumes:read", "networks:read", "host:read",
+                            "operations:read", "servers:read", "traffic:read", "alerts:read", "acl:read",
+                            "rental:read"});
   }
   return {};
 }

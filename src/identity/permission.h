@@ -31,6 +31,14 @@ inline constexpr Permission kInstancesExec{"instances:exec"};
 inline constexpr Permission kInstancesSecrets{"instances:secrets"};
 inline constexpr Permission kImagesRead{"images:read"};
 inline constexpr Permission kImagesManage{"images:manage"};
+/// A `user` reads only what containers that it may see mention.
+inline constexpr Permission kVolumesRead{"volumes:read"};
+inline constexpr Permission kVolumesManage{"volumes:manage"};
+inline constexpr Permission kNetworksRead{"networks:read"};
+inline constexpr Permission kNetworksManage{"networks:manage"};
+/// Who we are to registries of images; nobody reads a password.
+inline constexpr Permission kRegistriesRead{"registries:read"};
+inline constexpr Permission kRegistriesManage{"registries:manage"};
 inline constexpr Permission kHostRead{"host:read"};
 inline constexpr Permission kOperationsRead{"operations:read"};
 inline constexpr Permission kOperationsCancel{"operations:cancel"};

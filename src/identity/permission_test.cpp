@@ -42,6 +42,11 @@ TEST(Permission, a_user_works_with_instances_but_not_with_images_or_metrics) {
   EXPECT_TRUE(rights.allows(permissions::kOperationsCancel));
   EXPECT_TRUE(rights.allows(permissions::kImagesRead));
   EXPECT_FALSE(rights.allows(permissions::kImagesManage));
+  EXPECT_TRUE(rights.allows(permissions::kVolumesRead));
+  EXPECT_FALSE(rights.allows(permissions::kVolumesManage));
+  EXPECT_TRUE(rights.allows(permissions::kNetworksRead));
+  EXPECT_FALSE(rights.allows(permissions::kNetworksManage));
+  EXPECT_FALSE(rights.allows(permissions::kRegistriesRead));
   EXPECT_FALSE(rights.allows(permissions::kMetricsRead));
   EXPECT_FALSE(rights.allows(permissions::kAuditRead));
   EXPECT_FALSE(rights.allows(permissions::kUsersManage));
@@ -51,6 +56,8 @@ TEST(Permission, a_viewer_only_reads) {
   const auto rights = PermissionSet::of(Role::viewer);
   EXPECT_TRUE(rights.allows(permissions::kInstancesRead));
   EXPECT_TRUE(rights.allows(permissions::kHostRead));
+  EXPECT_TRUE(rights.allows(permissions::kVolumesRead));
+  EXPECT_FALSE(rights.allows(permissions::kRegistriesRead));
   EXPECT_FALSE(rights.allows(permissions::kInstancesStart));
   EXPECT_FALSE(rights.allows(permissions::kInstancesSecrets));
   EXPECT_FALSE(rights.allows(permissions::kOperationsCancel));

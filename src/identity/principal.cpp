@@ -25,8 +25,9 @@ PrincipalPointer system_principal() {
 PrincipalPointer anonymous_loopback_principal() {
   static const PrincipalPointer principal =
       make(Principal::Kind::anonymous_loopback, "anonymous@loopback", Role::manager,
-           PermissionSet({"instances:*", "images:*", "host:*", "operations:*", "metrics:*", "users:create", "servers:*",
-                          "traffic:*", "alerts:*", "notifications:*", "acl:*", "rental:*"}));
+           PermissionSet({"instances:*", "images:*", "volumes:*", "networks:*", "registries:*", "host:*",
+                          "operations:*", "metrics:*", "users:create", "servers:*", "traffic:*", "alerts:*",
+                          "notifications:*", "acl:*", "rental:*"}));
   return principal;
 }
 

@@ -4,6 +4,7 @@
 #include "api/container_rental/lease_routes.h"
 #include "api/container_rental/rental_envelope.h"
 #include "api/container_rental/terminal_routes.h"
+#include "api/container_rental/resource_routes.h"
 #include "api/container_rental/wire.h"
 #include "api/shared/operation_routes.h"
 #include "api/shared/session_routes.h"
@@ -32,6 +33,7 @@ Result<std::unique_ptr<ContainerRental>> ContainerRental::create(const Parts& pa
   rental->add_server_routes();
   add_ha_routes(*rental->contract_, {parts.ha, parts.mover, parts.containers, parts.servers, parts.changes});
   add_lease_routes(*rental->contract_, {parts.leases, parts.servers, parts.changes, parts.renewals});
+  add_resource_routes(*rental->contract_, {parts.resources, parts.registries, parts.changes, parts.reads});
   rental->add_acl_routes();
   rental->add_rental_routes();
   rental->add_traffic_routes();

@@ -15,7 +15,9 @@ namespace berth::fleet {
 class ContainerMover;
 class HighAvailability;
 class LeaseBook;
+class Registries;
 class ServerRegistry;
+class ServerResources;
 }  // namespace berth::fleet
 namespace berth::rental {
 class AclService;
@@ -42,6 +44,8 @@ class ContainerRental {
     fleet::ContainerMover& mover;
     fleet::HighAvailability& ha;
     fleet::LeaseBook& leases;
+    fleet::ServerResources& resources;
+    fleet::Registries& registries;
     rental::AclService& acl;
     rental::RentalService& rentals;
     telemetry::TrafficMeter& traffic;

@@ -8,6 +8,9 @@
 namespace berth::api {
 namespace {
 
+/// What every caller may send to any path.
+constexpr std::size_t kLargeBody = 1UL << 20U;
+
 Error not_found() {
   return error_of_status(404);
 }
@@ -167,10 +170,17 @@ http::Response Contract::refuse(int status, Language language) {
 
 std::size_t Contract::body_limit(const http::Request& request) const {
   // The mount's prefix still stands before the path here; the widest limit of any route that could be meant is
-  // taken, and the route itself is checked when it is found.
+  // taken, and the route itself is checked when it is found. A large body costs memory before its route is found, so
+  // it takes the very path of such a route, and a caller who may call it.
   std::size_t widest = 0;
   for (const auto& route : routes_) {
-    if (route->declaration.method == request.method) widest = std::max(widest, route->declaration.body_limit);
+    const Declaration& declaration = route->declaration;
+    if (declaration.method != request.method || declaration.body_limit <= widest) continue;
+    if (declaration.body_limit > kLargeBody &&
+        !(request.path.ends_with(declaration.pattern) && authorise(request, *route))) {
+      continue;
+    }
+    widest = declaration.body_limit;
   }
   return widest;
 }

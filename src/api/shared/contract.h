@@ -39,8 +39,8 @@ struct Declaration {
   identity::Permission permission;  ///< without one the contract does not start
   Text summary;
   std::string tag;
-  WorkerPool* pool = nullptr;  ///< null: inline, answered on the I/O thread from memory
-  std::size_t body_limit = 64UL * 1024;
+  WorkerPool* pool = nullptr;            ///< null: inline, answered on the I/O thread from memory
+  std::size_t body_limit = 64UL * 1024;  ///< above 1 MiB only for patterns without parameters
 };
 
 /// The parts of a route's description that come from its types.

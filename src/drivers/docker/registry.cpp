@@ -1,4 +1,5 @@
 #include "base/encoding.h"
+#include "compute/container.h"
 #include "drivers/docker/images.h"
 #include "drivers/docker/line_reader.h"
 #include "json/write.h"
@@ -18,13 +19,10 @@ struct Login {
 };
 BOOST_DESCRIBE_STRUCT(Login, (), (username, password, serveraddress))
 
-/// The registry of a reference as Docker tells it apart from the first part of a path.
-std::string registry_of(std::string_view reference) {
-  const std::size_t slash = reference.find('/');
-  const std::string_view first = reference.substr(0, slash);
-  const bool registry =
-      slash != std::string_view::npos && (first == "localhost" || first.find_first_of(".:") != std::string_view::npos);
-  return registry ? std::string(first) : "https://index.docker.io/v1/";
+/// What Docker calls the registry of a reference where it signs in.
+std::string server_address(std::string_view reference) {
+  std::string registry = compute::registry_of(reference);
+  return registry == compute::kDefaultRegistry ? "https://index.docker.io/v1/" : registry;
 }
 
 std::vector<http::Header> login_header(const std::string& reference,
@@ -32,7 +30,7 @@ std::vector<http::Header> login_header(const std::string& reference,
   if (!credentials) return {};
   Login login{.username = credentials->username,
               .password = std::string(credentials->password.reveal()),
-              .serveraddress = registry_of(reference)};
+              .serveraddress = server_address(reference)};
   std::string text = json::to_json(login);
   std::string header = to_base64url(text);
   // Docker wants the padding that others leave out.

@@ -127,7 +127,15 @@ Result<void> FakeEngine::remove_image(const std::string& image, Deadline deadlin
     return Error(ErrorCode::not_found, "image.not_found",
                  {fmt::format("镜像 {} 不存在", image), fmt::format("Image {} does not exist", image)});
   }
-  std::erase_if(images_, matches);
+  const auto gone = std::ranges::find_if(images_, matches);
+  for (const auto& [name, stored] : instances_) {
+    const std::string& made_from = stored.instance.image;
+    if (!settings_.containers || std::ranges::find(gone->aliases, made_from) == gone->aliases.end()) continue;
+    return Error(ErrorCode::conflict, "image.in_use",
+                 {fmt::format("镜像 {} 正被容器 {} 使用", image, name),
+                  fmt::format("Image {} is in use by container {}", image, name)});
+  }
+  images_.erase(gone);
   return {};
 }
 

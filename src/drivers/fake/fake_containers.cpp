@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -17,6 +18,12 @@ using compute::LogReader;
 using compute::Status;
 
 namespace {
+
+constexpr std::array<const char*, 3> kOwnNetworks{"bridge", "host", "none"};
+
+bool is_own_network(std::string_view name) {
+  return std::ranges::find(kOwnNetworks, name) != kOwnNetworks.end();
+}
 
 Error wrong_state(const std::string& name) {
   return Error(ErrorCode::conflict, "instance.state",
@@ -145,6 +152,11 @@ void FakeEngine::publish_image(const std::string& reference) {
   registry_.insert(reference);
 }
 
+void FakeEngine::want_login(const std::string& registry, const std::string& username, const std::string& password) {
+  const std::lock_guard lock(mutex_);
+  logins_[registry] = {username, password};
+}
+
 void FakeEngine::break_image(const std::string& reference) {
   const std::lock_guard lock(mutex_);
   broken_images_.insert(reference);
@@ -253,11 +265,19 @@ Result<bool> FakeEngine::has_image(const std::string& reference, Deadline deadli
   return knows_image(reference);
 }
 
-Result<void> FakeEngine::pull(const std::string& reference, const std::optional<compute::RegistryCredentials>&,
+Result<void> FakeEngine::pull(const std::string& reference,
+                              const std::optional<compute::RegistryCredentials>& credentials,
                               const EngineProgress& progress, Deadline deadline) {
   BERTH_CHECK(faults_.enter("pull", {}, deadline));
   {
     const std::lock_guard lock(mutex_);
+    const auto login = logins_.find(compute::registry_of(reference));
+    const bool denied = login != logins_.end() && (!credentials || credentials->username != login->second.first ||
+                                                   !credentials->password.matches(login->second.second));
+    if (denied) {
+      return Error(ErrorCode::permission_denied, "registry.denied", {"镜像仓库拒绝访问", "The registry denies access"})
+          .with_detail("unauthorized: authentication required");
+    }
     if (!knows_image(reference) && !registry_.contains(reference)) {
       return Error(ErrorCode::not_found, "image.not_found",
                    {fmt::format("镜像 {} 不存在", reference), fmt::format("Image {} does not exist", reference)})
@@ -380,6 +400,40 @@ Result<void> FakeEngine::remove_volume(const std::string& name, Deadline deadlin
     }
   }
   volumes_.erase(name);
+  return {};
+}
+
+Result<std::vector<compute::ContainerNetwork>> FakeEngine::list_networks(Deadline deadline) {
+  BERTH_CHECK(faults_.enter("list_networks", {}, deadline));
+  const std::lock_guard lock(mutex_);
+  std::vector<compute::ContainerNetwork> all;
+  for (const char* name : kOwnNetworks) all.push_back({.name = name, .driver = name, .built_in = true});
+  for (const auto& name : networks_) all.push_back({.name = name, .driver = "bridge"});
+  return all;
+}
+
+Result<void> FakeEngine::create_network(const std::string& name, Deadline deadline) {
+  BERTH_CHECK(faults_.enter("create_network", name, deadline));
+  const std::lock_guard lock(mutex_);
+  if (!is_own_network(name)) networks_.insert(name);
+  return {};
+}
+
+Result<void> FakeEngine::remove_network(const std::string& name, Deadline deadline) {
+  BERTH_CHECK(faults_.enter("remove_network", name, deadline));
+  const std::lock_guard lock(mutex_);
+  if (is_own_network(name)) {
+    return Error(ErrorCode::conflict, "network.built_in",
+                 {"引擎自带的网络不能删除", "A network of the engine's own cannot be removed"});
+  }
+  for (const auto& [container, stored] : instances_) {
+    if (stored.instance.status == Status::stopped) continue;
+    if (std::ranges::find(stored.settings.networks, name) == stored.settings.networks.end()) continue;
+    return Error(ErrorCode::conflict, "network.in_use",
+                 {fmt::format("网络 {} 正被容器 {} 使用", name, container),
+                  fmt::format("Network {} is in use by container {}", name, container)});
+  }
+  networks_.erase(name);
   return {};
 }
 

@@ -20,7 +20,7 @@ namespace berth::drivers::fake {
 
 /// An engine in memory, for scale and for faults: every ability, instances that use CPU and traffic, events,
 /// and knobs for what goes wrong. Made with `containers` it is an engine of Docker's kind instead: names, settings,
-/// images from a registry, logs, files, volumes, and no snapshots. Thread-safe.
+/// images from a registry, logs, files, volumes, networks, and no snapshots. Thread-safe.
 class FakeEngine final : public compute::InstanceEngine,
                          public compute::SnapshotAbility,
                          public compute::ImageAbility,
@@ -30,6 +30,7 @@ class FakeEngine final : public compute::InstanceEngine,
                          public compute::LogAbility,
                          public compute::ArchiveAbility,
                          public compute::VolumeAbility,
+                         public compute::NetworkAbility,
                          public compute::CapacityAbility {
  public:
   struct Settings {
@@ -75,6 +76,8 @@ class FakeEngine final : public compute::InstanceEngine,
   // For engines of Docker's kind.
   /// What its registry has, beside kImage, which the engine has from the start.
   void publish_image(const std::string& reference);
+  /// From now on that registry wants these credentials, for whatever is brought from it.
+  void want_login(const std::string& registry, const std::string& username, const std::string& password);
   /// Containers of this image end with 1 as soon as they have started.
   void break_image(const std::string& reference);
   bool create_outside(const std::string& name, const std::string& image, compute::ContainerSettings settings,
@@ -114,6 +117,7 @@ class FakeEngine final : public compute::InstanceEngine,
   compute::LogAbility* logs() override { return settings_.containers ? this : nullptr; }
   compute::ArchiveAbility* archives() override { return settings_.containers ? this : nullptr; }
   compute::VolumeAbility* volumes() override { return settings_.containers ? this : nullptr; }
+  compute::NetworkAbility* networks() override { return settings_.containers ? this : nullptr; }
   compute::CapacityAbility* capacities() override { return settings_.containers ? this : nullptr; }
 
   // compute::SnapshotAbility
@@ -171,6 +175,11 @@ class FakeEngine final : public compute::InstanceEngine,
   Result<std::vector<compute::Volume>> list_volumes(Deadline deadline) override;
   Result<void> create_volume(const std::string& name, Deadline deadline) override;
   Result<void> remove_volume(const std::string& name, Deadline deadline) override;
+
+  // compute::NetworkAbility
+  Result<std::vector<compute::ContainerNetwork>> list_networks(Deadline deadline) override;
+  Result<void> create_network(const std::string& name, Deadline deadline) override;
+  Result<void> remove_network(const std::string& name, Deadline deadline) override;
 
   // compute::CapacityAbility
   Result<compute::EngineCapacity> capacity(Deadline deadline) override;
@@ -234,10 +243,12 @@ class FakeEngine final : public compute::InstanceEngine,
   std::map<std::string, Stored> instances_;
   std::vector<compute::Image> images_;
   std::set<std::string> working_;
-  std::set<std::string> registry_;       ///< images that can be pulled
-  std::set<std::string> broken_images_;  ///< whose containers end at once
+  std::set<std::string> registry_;                                     ///< images that can be pulled
+  std::map<std::string, std::pair<std::string, std::string>> logins_;  ///< that registries want
+  std::set<std::string> broken_images_;                                ///< whose containers end at once
   std::map<std::string, Files> image_files_;
   std::map<std::string, StoredVolume> volumes_;
+  std::set<std::string> networks_;  ///< beside those of its own
   std::optional<compute::EngineCapacity> capacity_;
   std::size_t last_number_ = 0;
   std::uint64_t last_handle_ = 0;
