@@ -5,6 +5,7 @@
 
 #include "api/lxd_panel/wire.h"
 #include "api/shared/terminal_wire.h"
+#include "app/answers.h"
 #include "app/api_client.h"
 #include "app/commands.h"
 #include "app/configuration_values.h"
@@ -13,7 +14,6 @@
 #include "app/terminal_session.h"
 #include "app/watch_session.h"
 #include "json/document.h"
-#include "json/read.h"
 #include "json/write.h"
 
 namespace berth::app {
@@ -60,18 +60,6 @@ void add_query(std::string& path, std::string_view name, const std::string& valu
   path += fmt::format("{}{}={}", path.find('?') == std::string::npos ? '?' : '&', name, http::percent_encode(value));
 }
 
-Error nonsense(const Error& error) {
-  return Error(ErrorCode::internal, "cli.answer", {"服务器的回答无法理解", "the server's answer makes no sense"})
-      .with_detail(error.describe());
-}
-
-template <class T>
-Result<T> decode(const std::string& body) {
-  auto value = json::from_json<T>(body);
-  if (!value) return nonsense(value.error());
-  return std::move(*value);
-}
-
 Result<void> list(Console& console, const Options& options) {
   auto client = BERTH_TRY(ApiClient::create(options.client, console));
   std::string path = "/api/instances";
@@ -84,7 +72,7 @@ Result<void> list(Console& console, const Options& options) {
     console.out << body << "\n";
     return {};
   }
-  console.out << list_table(BERTH_TRY(decode<std::vector<wire::InstanceInfo>>(body))).text(console.colours);
+  console.out << list_table(BERTH_TRY(decode_answer<std::vector<wire::InstanceInfo>>(body))).text(console.colours);
   return {};
 }
 
@@ -95,19 +83,7 @@ Result<void> show(Console& console, const Options& options) {
     console.out << body << "\n";
     return {};
   }
-  console.out << detail_text(BERTH_TRY(decode<wire::InstanceDetail>(body)), console.colours);
-  return {};
-}
-
-/// Prints what the server said about a change.
-Result<void> report(Console& console, const Options& options, const std::string& body) {
-  if (options.format == "json") {
-    console.out << body << "\n";
-    return {};
-  }
-  const auto document = json::Document::parse(body);
-  if (!document) return nonsense(document.error());
-  console.out << document->root()["message"].string_or("") << "\n";
+  console.out << detail_text(BERTH_TRY(decode_answer<wire::InstanceDetail>(body)), console.colours);
   return {};
 }
 
@@ -120,7 +96,7 @@ ExitCode change_each(Console& console, const Options& options, Method method, co
     auto path = instance_path(name) + suffix;
     if (options.force) add_query(path, "force", "true");
     const auto body = client->call(method, path, "", kChangeWait);
-    const auto done = body ? report(console, options, *body) : Result<void>(body.error());
+    const auto done = body ? report_answer(console, options.format, *body) : Result<void>(body.error());
     if (done) continue;
     const auto failed = console.fail(done.error());
     if (code == ExitCode::ok) code = failed;
@@ -179,7 +155,7 @@ Result<void> create(Console& console, const Options& options) {
   const auto request = BERTH_TRY(create_request(options));
   const auto body =
       BERTH_TRY(client.call(Method::post, "/api/instances?wait=600", json::to_json(request), kCreateWait));
-  return report(console, options, body);
+  return report_answer(console, options.format, body);
 }
 
 /// With a terminal on both sides an interactive session, else one command whose output is passed on.
@@ -201,6 +177,7 @@ ExitCode exec(Console& console, const Options& options) {
       client->call(Method::post, instance_path(options.name) + "/exec", json::to_json(request), kCreateWait);
   if (!body) return console.fail(body.error());
   const auto result = decode<api::CommandResult>(*body);
+  const auto result = decode_answer<wire::ExecResult>(*body);
   if (!result) return console.fail(result.error());
   console.out << result->stdout_ << std::flush;
   console.err << result->stderr_ << std::flush;

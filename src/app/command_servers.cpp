@@ -8,13 +8,12 @@
 #include "api/container_rental/ha_wire.h"
 #include "api/container_rental/lease_wire.h"
 #include "api/container_rental/server_wire.h"
+#include "app/answers.h"
 #include "app/api_client.h"
 #include "app/commands.h"
 #include "app/configuration_values.h"
 #include "app/local_command.h"
 #include "app/table.h"
-#include "json/document.h"
-#include "json/read.h"
 #include "json/write.h"
 
 namespace berth::app {
@@ -44,15 +43,8 @@ struct Options {
   bool move = false;
 };
 
-Error nonsense(const Error& error) {
-  return Error(ErrorCode::internal, "cli.answer", {"服务器的回答无法理解", "the server's answer makes no sense"})
-      .with_detail(error.describe());
-}
-
 Result<wire::ServerInfos> fetch(ApiClient& client) {
-  auto infos = json::from_json<wire::ServerInfos>(BERTH_TRY(client.get(kServers)));
-  if (!infos) return nonsense(infos.error());
-  return std::move(*infos);
+  return decode_answer<wire::ServerInfos>(BERTH_TRY(client.get(kServers)));
 }
 
 /// The path of a server that a person calls by its name.
@@ -68,17 +60,6 @@ Colour health_colour(const std::string& status) {
   if (status == "healthy") return Colour::green;
   if (status == "degraded") return Colour::yellow;
   return status == "unreachable" ? Colour::red : Colour::grey;
-}
-
-Result<void> report(Console& console, const Options& options, const std::string& body) {
-  if (options.format == "json") {
-    console.out << body << "\n";
-    return {};
-  }
-  const auto document = json::Document::parse(body);
-  if (!document) return nonsense(document.error());
-  console.out << document->root()["message"].string_or("") << "\n";
-  return {};
 }
 
 Result<void> list(Console& console, const Options& options) {
@@ -141,7 +122,8 @@ Result<void> add(Console& console, const Options& options) {
     request.labels[label.substr(0, equals)] = equals == label.size() ? "" : label.substr(equals + 1);
   }
   auto client = BERTH_TRY(ApiClient::create(options.client, console));
-  return report(console, options, BERTH_TRY(client.call(Method::post, kServers, json::to_json(request), kTestWait)));
+  return report_answer(console, options.format,
+                       BERTH_TRY(client.call(Method::post, kServers, json::to_json(request), kTestWait)));
 }
 
 /// The token alone goes to standard output, so that a script can take it.
@@ -153,16 +135,15 @@ Result<void> issue_token(Console& console, const Options& options) {
     console.out << body << "\n";
     return {};
   }
-  const auto issued = json::from_json<wire::AgentToken>(body);
-  if (!issued) return nonsense(issued.error());
+  const auto issued = BERTH_TRY(decode_answer<wire::AgentToken>(body));
   console.err << console.say(
       {fmt::format("令牌只显示这一次。在该服务器上存入权限 0600 的文件，然后运行：\n  berth agent {} --berth URL "
                    "--token-file 文件\n",
-                   issued->server),
+                   issued.server),
        fmt::format("The token is shown only this once. On that server, put it into a file of mode 0600 and run:\n"
                    "  berth agent {} --berth URL --token-file FILE\n",
-                   issued->server)});
-  console.out << issued->token << "\n";
+                   issued.server)});
+  console.out << issued.token << "\n";
   return {};
 }
 
@@ -171,7 +152,7 @@ std::function<Result<void>(Console&, const Options&)> change(Method method, cons
   return [method, suffix](Console& console, const Options& options) -> Result<void> {
     auto client = BERTH_TRY(ApiClient::create(options.client, console));
     const auto path = BERTH_TRY(path_of(client, options.name)) + suffix;
-    return report(console, options, BERTH_TRY(client.call(method, path, "", kTestWait)));
+    return report_answer(console, options.format, BERTH_TRY(client.call(method, path, "", kTestWait)));
   };
 }
 

@@ -18,6 +18,8 @@ void add_sealing_commands(Command root, Console& console);
 void add_login_commands(Command root, Console& console);
 void add_instance_commands(Command root, Console& console);
 void add_server_commands(Command root, Console& console);
+/// Images, volumes, networks and registries.
+void add_resource_commands(Command root, Console& console);
 void add_agent_command(Command root, Console& console);
 void add_version_command(Command root, Console& console);
 /// `shape` is the whole command line's, asked for when the command runs.

@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   add_doctor_command(line.root(), console);
   add_instance_commands(line.root(), console);
   add_server_commands(line.root(), console);
+  add_resource_commands(line.root(), console);
   add_agent_command(line.root(), console);
   add_login_commands(line.root(), console);
   add_user_commands(line.root(), console);

@@ -76,6 +76,51 @@ TEST(ImageReferenceTest, FollowsTheDistributionSpecification) {
   }
 }
 
+TEST(RegistryTest, IsTheFirstPartOfAReferenceAsDockerTellsItApart) {
+  for (const auto& [reference, registry] :
+       std::vector<std::pair<std::string, std::string>>{{"busybox", "docker.io"},
+                                                        {"busybox:1.36", "docker.io"},
+                                                        {"team/app", "docker.io"},
+                                                        {"index.docker.io/team/app", "docker.io"},
+                                                        {"localhost/app", "localhost"},
+                                                        {"localhost:5000/app:1", "localhost:5000"},
+                                                        {"127.0.0.1:5000/team/app", "127.0.0.1:5000"},
+                                                        {"Registry.Example.com/app", "registry.example.com"},
+                                                        {"registry:5000/app", "registry:5000"}}) {
+    EXPECT_EQ(registry_of(reference), registry) << reference;
+  }
+}
+
+TEST(RegistryTest, IsReadAsPeoplePasteIt) {
+  for (const auto& [text, registry] :
+       std::vector<std::pair<std::string, std::string>>{{"docker.io", "docker.io"},
+                                                        {"https://index.docker.io/v1/", "docker.io"},
+                                                        {"GHCR.io", "ghcr.io"},
+                                                        {"http://localhost:5000/", "localhost:5000"},
+                                                        {"https://registry.example.com/v2/", "registry.example.com"}}) {
+    const auto parsed = parse_registry(text);
+    ASSERT_TRUE(parsed) << text;
+    EXPECT_EQ(*parsed, registry) << text;
+  }
+  for (const char* bad : {"", "registry", "https://", "x.example/team", "user@x.example",
+                          "x.example:", "x.example:port", "a b.c", "..", "-x.example", "ftp://x.example"}) {
+    EXPECT_FALSE(parse_registry(bad)) << bad;
+  }
+}
+
+TEST(ImageReferenceTest, HasAFormThatEnginesShow) {
+  const std::string digest = "@sha256:" + std::string(64, 'a');
+  for (const auto& [reference, familiar] : std::vector<std::pair<std::string, std::string>>{
+           {"busybox", "busybox:latest"},
+           {"docker.io/library/busybox:1", "busybox:1"},
+           {"library/busybox", "busybox:latest"},
+           {"docker.io/team/app", "team/app:latest"},
+           {"x.example:5000/library/app", "x.example:5000/library/app:latest"},
+           {"team/app" + digest, "team/app" + digest}}) {
+    EXPECT_EQ(familiar_reference(reference), familiar) << reference;
+  }
+}
+
 TEST(RestartPolicyTest, HasTheEnginesWords) {
   for (const auto policy :
        {RestartPolicy::no, RestartPolicy::on_failure, RestartPolicy::always, RestartPolicy::unless_stopped}) {

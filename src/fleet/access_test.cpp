@@ -146,5 +146,25 @@ TEST_F(AccessTest, FoldersOfAServerNeedARightOfTheirOwn) {
   EXPECT_TRUE(containers_->update(alice(), "other", change));
 }
 
+TEST_F(AccessTest, NobodyMountsTheVolumesOfSomebodyElsesContainers) {
+  auto hers = wish("shop");
+  hers.settings.mounts.push_back({"shop-data", "/data", false});
+  take(make(alice(), hers));
+  auto his = wish("spy");
+  his.settings.mounts.push_back({"shop-data", "/mnt", true});
+  expect_error(containers_->create(bob(), his), ErrorCode::permission_denied, "container.volume");
+  take(make(bob(), wish("spy")));
+  ContainerChange change;
+  change.settings = his.settings;
+  expect_error(containers_->update(bob(), "spy", change), ErrorCode::permission_denied, "container.volume");
+  his.name = "other";
+  take(make(alice(), his));
+  access_.granted.insert({UserId(3), seen("shop")->id, Right::read});
+  access_.granted.insert({UserId(3), seen("other")->id, Right::write});
+  expect_error(containers_->update(bob(), "spy", change), ErrorCode::permission_denied, "container.volume");
+  access_.granted.insert({UserId(3), seen("shop")->id, Right::write});
+  take(containers_->update(bob(), "spy", change));
+}
+
 }  // namespace
 }  // namespace berth::fleet

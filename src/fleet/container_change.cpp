@@ -68,7 +68,7 @@ Result<void> Containers::update(const Caller& caller, const std::string& name, c
   if (change.settings) BERTH_CHECK(compute::check_container_settings(*change.settings));
   if (change.limits) BERTH_CHECK(compute::check_limits(*change.limits));
   const Target target = BERTH_TRY(target_of(container));
-  if (change.settings) BERTH_CHECK(check_host_paths(caller, *change.settings, target.row->desired.settings));
+  if (change.settings) BERTH_CHECK(check_mounts(caller, *change.settings, target.row->desired.settings));
   Pending pending;
   pending.name = change.name.value_or(name);
   pending.desired = changed(target.row->desired, change);

@@ -105,7 +105,7 @@ void Containers::give_back(ServerId server, const compute::InstanceLimits& limit
 
 Result<ContainerService::Created> Containers::create(const Caller& caller, const NewContainer& wish) {
   BERTH_CHECK(check_new(wish));
-  BERTH_CHECK(check_host_paths(caller, wish.settings, {}));
+  BERTH_CHECK(check_mounts(caller, wish.settings, {}));
   const UserId owner = wish.owner.value_or(caller.user);
   if (!caller.sees_all && owner != caller.user) {
     return Error(ErrorCode::permission_denied, "container.owner",

@@ -279,13 +279,26 @@ compute::EngineProgress Containers::progress_of(operations::Context& context, in
   return progress;
 }
 
-Result<void> Containers::check_host_paths(const Caller& caller, const compute::ContainerSettings& wanted,
-                                          const compute::ContainerSettings& had) const {
-  if (caller.host_paths) return {};
+Result<void> Containers::check_mounts(const Caller& caller, const compute::ContainerSettings& wanted,
+                                      const compute::ContainerSettings& had) const {
+  const auto view = catalog_.book().view();
+  const auto belongs_to_others = [&](const std::string& volume) {
+    return std::ranges::any_of(view->containers, [&](const ContainerPointer& one) {
+      return std::ranges::find(one->settings.mounts, volume, &compute::Mount::source) != one->settings.mounts.end() &&
+             !may(caller, *one, Right::write);
+    });
+  };
   for (const auto& mount : wanted.mounts) {
-    if (!mount.is_host_path() || std::ranges::find(had.mounts, mount) != had.mounts.end()) continue;
-    return Error(ErrorCode::permission_denied, "container.host_path",
-                 {"没有挂载服务器目录的权限", "You do not have the right to mount folders of a server"});
+    if (std::ranges::find(had.mounts, mount) != had.mounts.end()) continue;
+    if (mount.is_host_path()) {
+      if (caller.host_paths) continue;
+      return Error(ErrorCode::permission_denied, "container.host_path",
+                   {"没有挂载服务器目录的权限", "You do not have the right to mount folders of a server"});
+    }
+    if (caller.sees_all || !belongs_to_others(mount.source)) continue;
+    return Error(ErrorCode::permission_denied, "container.volume",
+                 {fmt::format("卷 {} 属于别人的容器", mount.source),
+                  fmt::format("Volume {} belongs to somebody else's container", mount.source)});
   }
   return {};
 }

@@ -142,8 +142,9 @@ class Containers final : public ContainerService, public ContainerMover {
   Result<void> wait_for(const Result<operations::TicketPointer>& ticket, std::chrono::milliseconds limit) const;
   Result<void> carry_out(const audit::Origin& origin, Change change);
   compute::EngineProgress progress_of(operations::Context& context, int from, int to, bool cancellable = false) const;
-  Result<void> check_host_paths(const Caller& caller, const compute::ContainerSettings& wanted,
-                                const compute::ContainerSettings& had) const;
+  /// Whether the caller may mount what the container did not have before.
+  Result<void> check_mounts(const Caller& caller, const compute::ContainerSettings& wanted,
+                            const compute::ContainerSettings& had) const;
   Result<std::string> owner_uuid(UserId owner);
 
   // container_lifecycle.cpp

@@ -80,12 +80,12 @@ class ServerResourcesTest : public FleetFixture {
 
 TEST_F(ServerResourcesTest, AListShowsTheThingsOfAllServersWithTheContainersThatMentionThem) {
   make_on("one", alice(), "web", "data");
-  make_on("two", bob(), "shop", "data");
+  make_on("two", bob(), "shop", "goods");
   take(engine("two").create_volume("spare", soon()));
-  EXPECT_THAT(volumes(admin()), ElementsAre("one data: web", "two data: shop", "two spare:"));
+  EXPECT_THAT(volumes(admin()), ElementsAre("one data: web", "two goods: shop", "two spare:"));
   EXPECT_THAT(images(admin()), ElementsAre("one busybox: web", "two busybox: shop"));
   EXPECT_THAT(networks(admin(), "one"), ElementsAre("one bridge: web", "one host:", "one none:"));
-  EXPECT_THAT(volumes(admin(), "two"), ElementsAre("two data: shop", "two spare:"));
+  EXPECT_THAT(volumes(admin(), "two"), ElementsAre("two goods: shop", "two spare:"));
   expect_error(resources_->list_volumes(admin(), "none"), ErrorCode::not_found, "server.not_found");
 }
 

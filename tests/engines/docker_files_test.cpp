@@ -103,7 +103,8 @@ TEST_F(DockerFilesTest, MakesAnImageOfAContainersRoot) {
   EXPECT_TRUE(engine_.images()->remove_image(reference, soon()));
 
   folder_.write("garbage.tar", std::string(100'000, 'x'));
-  EXPECT_FALSE(archives->import_root(folder_ / "garbage.tar", "dk-garbage:1", {}, soon()));
+  expect_error(archives->import_root(folder_ / "garbage.tar", "dk-garbage:1", {}, soon()), ErrorCode::invalid_argument,
+               "image.archive");
   expect_error(archives->import_root(file, "Not A Name", {}, soon()), ErrorCode::invalid_argument, "instance.image");
 }
 

@@ -60,6 +60,9 @@ class ContractTest : public ::testing::Test {
                                            [](const Call&, Nothing, Nothing, Thing body) -> Result<Reply<Thing>> {
                                              return Reply<Thing>{std::move(body), 201, {{"Location", "/things/1"}}};
                                            });
+    contract_.add<Nothing, Nothing, Nothing>(
+        {Method::post, "/things/import", kInstancesRead, {"导入", "Import"}, "things", nullptr, kLargest},
+        [](const Call& call, Nothing, Nothing, Nothing) -> Result<std::size_t> { return call.request->body.size(); });
     contract_.add<Nothing, Nothing, Nothing>({Method::get, "/open", kPublic, {"公开", "Open"}, "things"},
                                              [](const Call& call, Nothing, Nothing, Nothing) -> Result<std::string> {
                                                return call.principal ? call.principal->actor : std::string("nobody");
@@ -74,6 +77,16 @@ class ContractTest : public ::testing::Test {
         });
     must(contract_.seal());
     must(identity_.service().create_user({"vera", "", Secret("a long enough one"), identity::Role::viewer}, {}));
+  }
+
+  static constexpr std::size_t kLargest = 8UL << 20U;
+
+  std::size_t limit_of(const std::string& path, std::vector<http::Header> headers = {}) {
+    http::Request request;
+    request.method = Method::post;
+    request.path = path;
+    for (auto& header : headers) request.headers.add(header.name, header.value);
+    return contract_.body_limit(request);
   }
 
   http::Response ask(Method method, std::string path, std::string body = "", std::vector<http::Header> headers = {},
@@ -127,6 +140,14 @@ TEST_F(ContractTest, TellsBadRequestsApart) {
   EXPECT_EQ(ask(Method::get, "/things/a", "", {local()}, "limit=%").status, 400);
   EXPECT_EQ(ask(Method::get, "/things/%ff", "", {local()}).status, 400);
   EXPECT_EQ(ask(Method::get, "/nothing", "", {local()}).status, 404);
+}
+
+TEST_F(ContractTest, TakesALargeBodyOnlyOnItsPathAndFromWhoMaySendIt) {
+  const http::Header token = viewer();
+  EXPECT_EQ(limit_of("/mounted/things/import", {token}), kLargest);
+  EXPECT_EQ(limit_of("/mounted/things/import"), 64UL * 1024);
+  EXPECT_EQ(limit_of("/mounted/things/import", {{"Authorization", "Bearer nonsense"}}), 64UL * 1024);
+  EXPECT_EQ(limit_of("/mounted/things", {token}), 64UL * 1024);
 }
 
 TEST_F(ContractTest, NamesTheMethodsOfAPath) {

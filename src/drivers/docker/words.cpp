@@ -206,6 +206,10 @@ Error translate(int status, std::string_view words, const Subject& subject) {
   if (contains_any(words, {"port is already allocated", "address already in use"})) {
     return finish(Error(ErrorCode::conflict, "instance.port", {"主机端口已被占用", "A host port is taken already"}));
   }
+  if (subject.kind == Subject::Kind::image && contains_any(words, {"invalid tar header", "processing tar file"})) {
+    return finish(
+        Error(ErrorCode::invalid_argument, "image.archive", {"不是完整的 tar 归档", "This is no whole tar archive"}));
+  }
   if (contains(words, "extraction point is not a directory")) return finish(missing("not a directory", subject));
   // Podman says these with status 500.
   if (contains_any(words, {"is already paused", "is not paused", "is not running", "cannot start a paused",

@@ -83,6 +83,12 @@ def docker_daemon(dockers):
         yield running
 
 
+@pytest.fixture
+def docker_caller(docker_daemon):
+    """Somebody on this machine, before the real Dockers."""
+    return rental_of(docker_daemon.anonymous())
+
+
 @pytest.fixture(scope="session", params=["fake", "docker"])
 def anyone(request):
     """Somebody who has nothing but the document, on every engine in turn."""

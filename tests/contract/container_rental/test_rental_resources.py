@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from berth_daemon import binary
 from docker_servers import IMAGE
 from lxd_server import REPOSITORY
 
@@ -24,14 +25,18 @@ def container(anyone, server, new_name):
     anyone.delete(f"/api/volumes/{name}-data?server={server}")
 
 
+@pytest.fixture(scope="module")
+def docker_archive(tmp_path_factory):
+    """The tar of a small root file system."""
+    file = tmp_path_factory.mktemp("root") / "root.tar"
+    subprocess.run([REPOSITORY / "scripts/lib/make-busybox-image", "--root", file], check=True, timeout=60)
+    return file.read_bytes()
+
+
 @pytest.fixture
-def archive(anyone, tmp_path):
-    """The tar of a small root file system, as the engine in question reads it."""
-    if anyone.image == "busybox":
-        return f"{b'/etc/own'.hex()} {b'kept'.hex()}\n".encode()
-    subprocess.run([REPOSITORY / "scripts/lib/make-busybox-image", "--root", tmp_path / "root.tar"], check=True,
-                   timeout=60)
-    return (tmp_path / "root.tar").read_bytes()
+def archive(anyone, docker_archive):
+    """That as the engine in question reads it."""
+    return docker_archive if anyone.image != "busybox" else f"{b'/etc/own'.hex()} {b'kept'.hex()}\n".encode()
 
 
 def named(answer, what):
@@ -90,6 +95,14 @@ def test_an_image_is_imported_used_and_removed(anyone, server, archive, new_name
     assert answer.json() == {"message": "Image deleted successfully"}
     assert image not in images(anyone.get(f"/api/images?server={server}"))
     assert anyone.delete("/api/images", params={"image": image, "server": server}).status_code == 404
+
+
+def test_what_is_no_whole_archive_is_refused(docker_caller, docker_archive):
+    half = docker_archive[:300_000]
+    for body in (b"x" * 100_000, half):
+        answer = send(docker_caller, "image=x/y:1&server=docker-1", body)
+        assert answer.status_code == 400, answer.text
+        assert "tar archive" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("query,body,status", [
@@ -205,6 +218,15 @@ def test_a_user_learns_nothing_of_others(admin, person, new_name):
     assert set(named(admin.get("/api/volumes"), "volumes")) >= {f"{own}-data", f"{foreign}-data"}
 
 
+def test_a_user_may_not_mount_a_volume_of_somebody_elses_container(person, new_name):
+    owner, spy = person("user"), person("user")
+    name = new_name("c")
+    owner.create(name, volumes=[{"source": f"{name}-data", "target": "/data"}])
+    answer = spy.post("/api/containers", {"container_name": new_name("c"), "image": "busybox",
+                                          "volumes": [{"source": f"{name}-data", "target": "/mnt"}]})
+    assert answer.status_code == 403, answer.text
+
+
 @pytest.mark.parametrize("role,method,path,body,status", [
     ("user", "POST", "/api/volumes", {"name": "data", "server": "fake-1"}, 403),
     ("user", "DELETE", "/api/volumes/data", None, 403),
@@ -222,6 +244,44 @@ def test_who_may_do_what(person, role, method, path, body, status):
     assert answer.status_code == status, answer.text
 
 
-def test_the_real_image_is_shown_by_its_whole_name(docker_daemon):
-    body = docker_daemon.anonymous().get("/container-rental/api/images?server=docker-1").json()
+def test_the_real_image_is_shown_by_its_whole_name(docker_caller):
+    body = docker_caller.get("/api/images?server=docker-1").json()
     assert [f"{IMAGE}:latest"] in [one["names"] for one in body["images"]]
+
+
+@pytest.fixture
+def berth(open_daemon, tmp_path):
+    """Runs a command against the daemon, as somebody on its machine; yields what it printed."""
+    def run(*arguments):
+        done = subprocess.run([binary(), *arguments, "--server", open_daemon.base],
+                              env={**open_daemon.environment, "HOME": str(tmp_path)}, capture_output=True, text=True,
+                              timeout=60, check=False)
+        return done.stdout if done.returncode == 0 else f"failed: {done.stderr}"
+    return run
+
+
+@pytest.mark.parametrize("what", ["volumes", "networks"])
+def test_volumes_and_networks_at_the_command_line(berth, new_name, what):
+    name = new_name("cli")
+    assert berth(what, "create", name, "--on", "fake-1").strip().endswith("created successfully")
+    assert ["fake-1", name] in [line.split()[:2] for line in berth(what, "list").splitlines()]
+    assert berth(what, "remove", name).strip().endswith("deleted successfully")
+    assert name not in berth(what, "list", "--on", "fake-1")
+    assert "does not exist" in berth(what, "remove", name)
+
+
+def test_images_at_the_command_line(berth):
+    assert ["fake-1", "busybox"] in [line.split()[:2] for line in berth("images", "list").splitlines()]
+    assert berth("images", "pull", "busybox").strip() == "Image pulled successfully"
+    assert "Cannot pull image no/such:1" in berth("images", "pull", "no/such:1", "--on", "fake-1")
+    assert "no/such:1 does not exist" in berth("images", "remove", "no/such:1")
+
+
+def test_registries_at_the_command_line(berth, tmp_path):
+    file = tmp_path / "password"
+    file.write_text("a secret\n", encoding="ascii")
+    file.chmod(0o600)
+    assert berth("registries", "save", "x.example:5000", "keeper", str(file)).strip() == "Registry saved successfully"
+    assert ["x.example:5000", "keeper"] in [line.split()[:2] for line in berth("registries", "list").splitlines()]
+    assert berth("registries", "remove", "x.example:5000").strip() == "Registry removed successfully"
+    assert "keeper" not in berth("registries", "list")
