@@ -176,8 +176,7 @@ ExitCode exec(Console& console, const Options& options) {
   const auto body =
       client->call(Method::post, instance_path(options.name) + "/exec", json::to_json(request), kCreateWait);
   if (!body) return console.fail(body.error());
-  const auto result = decode<api::CommandResult>(*body);
-  const auto result = decode_answer<wire::ExecResult>(*body);
+  const auto result = decode_answer<api::CommandResult>(*body);
   if (!result) return console.fail(result.error());
   console.out << result->stdout_ << std::flush;
   console.err << result->stderr_ << std::flush;

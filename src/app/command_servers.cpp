@@ -14,6 +14,7 @@
 #include "app/configuration_values.h"
 #include "app/local_command.h"
 #include "app/table.h"
+#include "json/document.h"
 #include "json/write.h"
 
 namespace berth::app {
@@ -160,21 +161,22 @@ std::function<Result<void>(Console&, const Options&)> change(Method method, cons
 Result<void> drain(Console& console, const Options& options) {
   auto client = BERTH_TRY(ApiClient::create(options.client, console));
   const auto path = BERTH_TRY(path_of(client, options.name)) + "/drain";
-  if (!options.move) return report(console, options, BERTH_TRY(client.call(Method::post, path, "", kTestWait)));
+  if (!options.move) {
+    return report_answer(console, options.format, BERTH_TRY(client.call(Method::post, path, "", kTestWait)));
+  }
   const auto body = BERTH_TRY(client.call(Method::post, path + "?move=true&wait=600", "", kMoveWait));
-  BERTH_CHECK(report(console, options, body));
+  BERTH_CHECK(report_answer(console, options.format, body));
   if (options.format == "json") return {};
   const auto document = json::Document::parse(body);
-  if (!document) return nonsense(document.error());
+  if (!document) return senseless_answer(document.error());
   if (!document->root()["moved"].is_array()) {
     console.out << document->root()["operation"].string_or("") << "\n";
     return {};
   }
-  const auto moves = json::from_json<wire::MovesDone>(body);
-  if (!moves) return nonsense(moves.error());
+  const auto moves = BERTH_TRY(decode_answer<wire::MovesDone>(body));
   Table table({{"CONTAINER"}, {"TO"}, {"REMARK"}});
-  for (const auto& move : moves->moved) table.add({printable(move.container_name), printable(move.to), ""});
-  for (const auto& left : moves->not_moved) {
+  for (const auto& move : moves.moved) table.add({printable(move.container_name), printable(move.to), ""});
+  for (const auto& left : moves.not_moved) {
     table.add({printable(left.container_name), "-", {printable(left.error), Colour::red}});
   }
   if (table.size() > 0) console.out << table.text(console.colours);
