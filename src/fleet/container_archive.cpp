@@ -177,9 +177,9 @@ Result<bool> Containers::settle_archive(const Target& target, Deadline deadline)
 
 Result<UnitPointer> Containers::place_archived(const ContainerRow& row) {
   if (const auto home = parts_.servers.find(row.server)) {
-    if (auto unit = place(home->server.name, row.desired.limits)) return unit;
+    if (auto unit = place(home->server.name, row.name, row.desired.limits)) return unit;
   }
-  return place(std::nullopt, row.desired.limits);
+  return place(std::nullopt, row.name, row.desired.limits);
 }
 
 Result<void> Containers::restore(const Caller& caller, const std::string& name) {
@@ -194,7 +194,7 @@ Result<void> Containers::restore(const Caller& caller, const std::string& name) 
   }
   if (row->pending) return container_busy(name);
   const UnitPointer unit = BERTH_TRY(place_archived(*row));
-  give_back(unit->id, row->desired.limits);
+  give_back(unit->id, row->name);
   if (unit->engine->archives() == nullptr) return unsupported();
   Change change;
   change.kind = "container.restore";

@@ -30,9 +30,14 @@ Result<void> check_new(const NewContainer& container) {
   return compute::check_limits(container.limits);
 }
 
+/// Whether its server has it, or is about to.
+bool takes_room(const Container& container) {
+  return container.presence != Presence::archived && container.presence != Presence::missing;
+}
+
 }  // namespace
 
-std::vector<PlacementCandidate> Containers::candidates() const {
+std::vector<PlacementCandidate> Containers::candidates(const ContainerView& view) const {
   std::vector<PlacementCandidate> candidates;
   for (const auto& view : parts_.servers.list()) {
     PlacementCandidate candidate;
@@ -48,8 +53,8 @@ std::vector<PlacementCandidate> Containers::candidates() const {
     candidates.push_back(std::move(candidate));
   }
   // The book counts also what its engine has not been asked for yet, and limits that an engine does not tell.
-  for (const auto& container : catalog_.book().view()->containers) {
-    if (container->presence == Presence::archived || container->presence == Presence::missing) continue;
+  for (const auto& container : view.containers) {
+    if (!takes_room(*container)) continue;
     const auto at = std::ranges::find(candidates, container->server, &PlacementCandidate::id);
     if (at == candidates.end()) continue;
     ++at->containers;
@@ -59,15 +64,21 @@ std::vector<PlacementCandidate> Containers::candidates() const {
   return candidates;
 }
 
-Result<UnitPointer> Containers::place(const std::optional<std::string>& server, const compute::InstanceLimits& limits,
-                                      const std::set<ServerId>& except) {
+Result<UnitPointer> Containers::place(const std::optional<std::string>& server, const std::string& name,
+                                      const compute::InstanceLimits& limits, const std::set<ServerId>& except) {
   const std::lock_guard placing(placing_mutex_);
-  auto all = candidates();
+  const auto view = catalog_.book().view();
+  auto all = candidates(*view);
   for (auto& candidate : all) {
-    const Reserved& reserved = reserved_[candidate.id];
-    candidate.cpus_reserved += reserved.cpus;
-    candidate.memory_reserved_bytes += reserved.memory_bytes;
-    candidate.containers += reserved.containers;
+    const auto reserved = reserved_.find(candidate.id);
+    if (reserved == reserved_.end()) continue;
+    for (const auto& [awaited, taken] : reserved->second) {
+      const auto shown = view->find(awaited);
+      if (shown != nullptr && shown->server == candidate.id && takes_room(*shown)) continue;  // counted already
+      candidate.cpus_reserved += taken.cpus.value_or(0);
+      candidate.memory_reserved_bytes += taken.memory_bytes.value_or(0);
+      ++candidate.containers;
+    }
   }
   std::optional<ServerId> chosen;
   if (server) {
@@ -88,19 +99,20 @@ Result<UnitPointer> Containers::place(const std::optional<std::string>& server, 
   if (!chosen) return no_server();
   UnitPointer unit = parts_.servers.unit(*chosen);
   if (unit == nullptr) return no_server();
-  Reserved& reserved = reserved_[*chosen];
-  reserved.cpus += limits.cpus.value_or(0);
-  reserved.memory_bytes += limits.memory_bytes.value_or(0);
-  ++reserved.containers;
+  reserve(*chosen, name, limits);
   return unit;
 }
 
-void Containers::give_back(ServerId server, const compute::InstanceLimits& limits) {
+void Containers::reserve(ServerId server, const std::string& name, const compute::InstanceLimits& limits) {
+  reserved_[server].emplace(name, limits);
+}
+
+void Containers::give_back(ServerId server, const std::string& name) {
   const std::lock_guard placing(placing_mutex_);
-  Reserved& reserved = reserved_[server];
-  reserved.cpus -= limits.cpus.value_or(0);
-  reserved.memory_bytes -= limits.memory_bytes.value_or(0);
-  if (--reserved.containers == 0) reserved_.erase(server);
+  const auto at = reserved_.find(server);
+  if (at == reserved_.end()) return;
+  if (const auto one = at->second.find(name); one != at->second.end()) at->second.erase(one);
+  if (at->second.empty()) reserved_.erase(at);
 }
 
 Result<ContainerService::Created> Containers::create(const Caller& caller, const NewContainer& wish) {
@@ -113,7 +125,7 @@ Result<ContainerService::Created> Containers::create(const Caller& caller, const
   }
   // Before a server is looked for: a name that is taken is the better answer.
   if (catalog_.book().view()->find(wish.name) != nullptr) return container_exists(wish.name);
-  const UnitPointer unit = BERTH_TRY(place(wish.server, wish.limits));
+  const UnitPointer unit = BERTH_TRY(place(wish.server, wish.name, wish.limits));
   ContainerRow row;
   row.name = row.engine_name = wish.name;
   row.server = unit->id;
@@ -138,7 +150,7 @@ Result<ContainerService::Created> Containers::create(const Caller& caller, const
   } else {
     added = catalog_.add(std::move(row));
   }
-  give_back(unit->id, wish.limits);
+  give_back(unit->id, wish.name);
   const Target target{BERTH_TRY(std::move(added)), unit};
   Change change;
   change.kind = "container.create";

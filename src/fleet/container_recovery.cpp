@@ -49,12 +49,9 @@ Result<operations::TicketPointer> Containers::recover(const audit::Origin& origi
   if (unit == nullptr || to == row->server || remains_.fenced(to)) return compute::engine_unavailable();
   {
     const std::lock_guard placing(placing_mutex_);
-    Reserved& reserved = reserved_[to];
-    reserved.cpus += row->desired.limits.cpus.value_or(0);
-    reserved.memory_bytes += row->desired.limits.memory_bytes.value_or(0);
-    ++reserved.containers;
+    reserve(to, row->name, row->desired.limits);
   }
-  const auto room = hold_room(to, row->desired.limits);
+  const auto room = hold_room(to, row->name);
   Change change;
   change.kind = "container.recover";
   change.id = row->id;

@@ -56,14 +56,14 @@ bool Containers::answers(const UnitPointer& unit) {
          (unit->inventory->snapshot()->health.connected || unit->engine->info(Deadline::after(kKnock)).has_value());
 }
 
-std::shared_ptr<void> Containers::hold_room(ServerId server, const compute::InstanceLimits& limits) {
-  return {nullptr, [this, gate = gate_, server, limits](void*) {
-            if (const auto pass = gate->enter()) give_back(server, limits);
+std::shared_ptr<void> Containers::hold_room(ServerId server, const std::string& name) {
+  return {nullptr, [this, gate = gate_, server, name](void*) {
+            if (const auto pass = gate->enter()) give_back(server, name);
           }};
 }
 
 FleetState Containers::fleet_state() const {
-  FleetState state{candidates(), {}};
+  FleetState state{candidates(*catalog_.book().view()), {}};
   for (const auto& row : catalog_.book().rows()) {
     if (row->presence != Presence::present) continue;
     PlacedContainer placed;
@@ -128,8 +128,8 @@ Result<operations::TicketPointer> Containers::relocate(const Caller& caller, con
     }
     except.insert(view.server.id);
   }
-  const UnitPointer to = BERTH_TRY(place(server, target.row->desired.limits, except));
-  const auto room = hold_room(to->id, target.row->desired.limits);
+  const UnitPointer to = BERTH_TRY(place(server, name, target.row->desired.limits, except));
+  const auto room = hold_room(to->id, name);
   if (target.unit->engine->archives() == nullptr || to->engine->archives() == nullptr) return unsupported();
   Change change;
   change.kind = "container.relocate";

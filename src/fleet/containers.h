@@ -154,10 +154,12 @@ class Containers final : public ContainerService, public ContainerMover {
   operations::Work removing(const Target& target, bool force);
 
   // container_creation.cpp
-  std::vector<PlacementCandidate> candidates() const;
-  Result<UnitPointer> place(const std::optional<std::string>& server, const compute::InstanceLimits& limits,
-                            const std::set<ServerId>& except = {});
-  void give_back(ServerId server, const compute::InstanceLimits& limits);
+  std::vector<PlacementCandidate> candidates(const ContainerView& view) const;
+  Result<UnitPointer> place(const std::optional<std::string>& server, const std::string& name,
+                            const compute::InstanceLimits& limits, const std::set<ServerId>& except = {});
+  /// Keeps room on a server for a container that is about to be there, until `give_back`. With `placing_mutex_` held.
+  void reserve(ServerId server, const std::string& name, const compute::InstanceLimits& limits);
+  void give_back(ServerId server, const std::string& name);
   Result<void> bring_image(const UnitPointer& unit, const std::string& image, operations::Context& context, int from,
                            int to);
   Result<std::string> make(const Target& target, bool start, operations::Context& context);
@@ -223,7 +225,7 @@ class Containers final : public ContainerService, public ContainerMover {
   static Result<void> bring_networks(const UnitPointer& unit, const std::vector<std::string>& networks,
                                      Deadline deadline);
   /// Keeps room on a server free until the last copy goes.
-  std::shared_ptr<void> hold_room(ServerId server, const compute::InstanceLimits& limits);
+  std::shared_ptr<void> hold_room(ServerId server, const std::string& name);
   Result<void> forget_move(const ContainerRow& row, bool leave_remains);
 
   // container_recovery.cpp
@@ -277,14 +279,9 @@ class Containers final : public ContainerService, public ContainerMover {
   ContainerCatalog catalog_;
   RemainsBook remains_;
 
-  /// What containers that are about to be made will take, until the book shows them.
-  struct Reserved {
-    double cpus = 0;
-    std::uint64_t memory_bytes = 0;
-    std::uint32_t containers = 0;
-  };
   std::mutex placing_mutex_;
-  std::map<ServerId, Reserved> reserved_;
+  /// What containers that are about to be on a server will take there, by name, until the book shows them.
+  std::map<ServerId, std::multimap<std::string, compute::InstanceLimits>> reserved_;
 
   mutable std::mutex active_mutex_;
   std::multiset<ContainerId> active_;         ///< with an operation of ours in memory

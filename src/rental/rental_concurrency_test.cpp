@@ -138,7 +138,7 @@ TEST_F(RentalConcurrencyTest, ARentalIsNotDeletedInTheMiddleOfAStep) {
 }
 
 TEST_F(RentalConcurrencyTest, ARenewalWaitsForASlowContainerNoLongerThanItMay) {
-  settings_.renew_wait = std::chrono::milliseconds(50);
+  settings_.renew_wait = std::chrono::milliseconds(500);
   const Rental rental = rent("web", "2024-12-02");
   live(days(2), hours(1));
   begin(4);
