@@ -21,7 +21,7 @@ constexpr std::size_t kMostArchives = 10'000;
 constexpr std::chrono::minutes kPostponed{1};
 /// Steps of one rental in a row: stop, archive, and their undoing, with room.
 constexpr int kMostSteps = 8;
-/// Stopped containers that one tick looks through for some that were started again.
+/// Stopped containers, and as many archived ones, that one tick looks through for some that were brought back.
 constexpr std::int64_t kWatched = 500;
 
 }  // namespace
@@ -89,37 +89,48 @@ Result<ExpiryEngine::Tick> ExpiryEngine::tick() {
     return Tick{.held = true};
   }
   BERTH_CHECK(remember_time(now));
-  for (const RentalId id : BERTH_TRY(started_again(now))) {
+  for (const RentalId id : BERTH_TRY(brought_back(now, State::expired, watched_stopped_))) {
     BERTH_CHECK(parts_.database.write([&](store::Transaction& transaction) {
       return transaction.execute(
           "UPDATE rentals SET step = 'stop', due_at = :at WHERE id = :id AND state = 'expired' AND step = ''",
           {{"at", kAtOnce}, {"id", id}});
     }));
   }
+  // What was in the archive already gets another grace period from here.
+  for (const RentalId id : BERTH_TRY(brought_back(now, State::archived, watched_archived_))) {
+    BERTH_CHECK(parts_.database.write([&](store::Transaction& transaction) {
+      return transaction.execute(
+          "UPDATE rentals SET state = 'expired', step = 'stop', stopped_at = NULL, due_at = :at "
+          "WHERE id = :id AND state = 'archived' AND step = ''",
+          {{"at", kAtOnce}, {"id", id}});
+    }));
+  }
   return pick(now);
 }
 
-/// At the expiry a container is stopped, not locked: its user, or its engine after a restart, may start it again.
-Result<std::vector<RentalId>> ExpiryEngine::started_again(Timestamp now) {
+/// At the expiry a container is stopped, not locked: its user, or its engine after a restart, may start it again; and
+/// one in the archive may be restored.
+Result<std::vector<RentalId>> ExpiryEngine::brought_back(Timestamp now, State state, RentalId& watched) {
   const auto rows = BERTH_TRY(parts_.database.read([&](store::Transaction& transaction) {
     return transaction.query(
-        "SELECT id, container_id, step, expires_at FROM rentals WHERE state = 'expired' AND id > :after "
+        "SELECT id, container_id, step, expires_at FROM rentals WHERE state = :state AND id > :after "
         "ORDER BY id LIMIT :limit",
-        {{"after", watched_}, {"limit", kWatched}});
+        {{"state", name(state)}, {"after", watched}, {"limit", kWatched}});
   }));
-  watched_ = RentalId();
-  std::vector<RentalId> running;
+  watched = RentalId();
+  std::vector<RentalId> back;
   for (const auto& row : rows) {
     const RentalId id(row.integer("id"));
-    if (static_cast<std::int64_t>(rows.size()) == kWatched) watched_ = id;
+    if (static_cast<std::int64_t>(rows.size()) == kWatched) watched = id;
     if (!row.text("step").empty() || row.time("expires_at") > now) continue;
     const auto found = parts_.containers.find(fleet::ContainerId(row.integer("container_id")));
     if (!found || (*found)->presence != fleet::Presence::present || !(*found)->reachable) continue;
-    if ((*found)->status == compute::Status::running || (*found)->status == compute::Status::restarting) {
-      running.push_back(id);
+    if (state == State::archived || (*found)->status == compute::Status::running ||
+        (*found)->status == compute::Status::restarting) {
+      back.push_back(id);
     }
   }
-  return running;
+  return back;
 }
 
 Result<std::vector<RentalId>> ExpiryEngine::due_now(Timestamp now, std::size_t limit) {

@@ -86,7 +86,8 @@ class ExpiryEngine {
  private:
   Result<void> remember_time(Timestamp now);
   Result<std::vector<RentalId>> due_now(Timestamp now, std::size_t limit);
-  Result<std::vector<RentalId>> started_again(Timestamp now);
+  /// Those in a state of being over whose containers do not look like it; looks on from `watched`.
+  Result<std::vector<RentalId>> brought_back(Timestamp now, State state, RentalId& watched);
   bool take(RentalId id);
   void release(RentalId id);
   /// False if it was in hand already or there is no room.
@@ -116,10 +117,11 @@ class ExpiryEngine {
   TimeZone zone_;
   RentalParts parts_;
 
-  std::mutex ticking_;  ///< guards the three below
+  std::mutex ticking_;  ///< guards the four below
   ClockWatch watch_;
   std::optional<Timestamp> remembered_;
-  RentalId watched_;  ///< up to which rental the stopped ones were looked through
+  RentalId watched_stopped_;  ///< up to which rental those were looked through
+  RentalId watched_archived_;
 
   std::mutex mutex_;  ///< guards what follows
   std::condition_variable released_;

@@ -189,6 +189,23 @@ TEST_F(ExpiryEngineTest, StopsAnExpiredContainerAgainThatSomebodyStarted) {
   EXPECT_TRUE(fleet_.archived(rental.container));
 }
 
+TEST_F(ExpiryEngineTest, PutsAwayAgainWhatSomebodyRestoredWithoutARenewal) {
+  const Rental rental = rent("web", "2024-12-30");
+  pass_to("2024-12-31T00:00:00Z");
+  pass_to("2025-01-07T00:00:00Z");
+  ASSERT_TRUE(fleet_.archived(rental.container));
+  must(fleet_.restore(manager(), "web"));
+  must(fleet_.start(manager(), "web"));
+  pass_to("2025-01-08T00:00:00Z");
+  EXPECT_FALSE(fleet_.runs(rental.container));
+  EXPECT_EQ(state_of(rental.id), State::expired);
+  pass_to("2025-01-14T23:00:00Z");
+  EXPECT_FALSE(fleet_.archived(rental.container)) << "its data can be fetched for a grace period";
+  pass_to("2025-01-15T00:00:00Z");
+  EXPECT_TRUE(fleet_.archived(rental.container));
+  EXPECT_EQ(state_of(rental.id), State::archived);
+}
+
 TEST_F(ExpiryEngineTest, LeavesAloneWhatAPersonArchived) {
   const Rental rental = rent("web", "2024-12-30");
   fleet_.set_status(rental.container, compute::Status::stopped);
