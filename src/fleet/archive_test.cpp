@@ -134,6 +134,20 @@ TEST_F(ArchiveTest, AnArchivingThatFailsLeavesTheContainerRunning) {
   expect_kept("web");
 }
 
+TEST_F(ArchiveTest, WhatCouldNotBeUndoneAtOnceIsUndoneLaterThoughTheServerIsNeverSeenDown) {
+  begin();
+  make_kept("web");
+  take(containers_->stop(alice(), "web", true));
+  const auto reads = [this] { return engine("one").faults().calls("list"); };
+  const auto before = reads();
+  ASSERT_TRUE(eventually([&] { return reads() > before + 2; })) << "nothing is left to be looked at";
+  engine("one").faults().fail("save_root", 1, compute::engine_unavailable());
+  engine("one").faults().fail("stop", 1, compute::engine_unavailable());
+  expect_error(containers_->archive(alice(), "web"), ErrorCode::unavailable, "engine.unavailable");
+  EXPECT_TRUE(eventually([&] { return settled(); }));
+  EXPECT_TRUE(containers_->archive(alice(), "web"));
+}
+
 TEST_F(ArchiveTest, ARestoreThatFailsLeavesTheArchiveAndNothingElse) {
   begin();
   make_kept("web");

@@ -271,8 +271,10 @@ void Containers::settle_now(const Target& target) {
   const RowPointer now = catalog_.book().row(target.row->id);
   if (now == nullptr || !now->pending) return;
   const auto settled = settle({now, target.unit}, Deadline::after(kUndo));
-  // Otherwise the change stays pending, and is settled as soon as the engine answers.
-  if (!settled) log::warning("fleet", "undoing the change of {}: {}", now->name, settled.error().describe());
+  if (settled) return;
+  // The change stays pending, and is settled as soon as the engine answers.
+  log::warning("fleet", "undoing the change of {}: {}", now->name, settled.error().describe());
+  look_again(now->server);
 }
 
 Result<bool> Containers::settle(const Target& target, Deadline deadline) {

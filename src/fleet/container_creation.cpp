@@ -219,7 +219,9 @@ void Containers::undo_creation(const Target& target) {
   auto undone = take_off(target.unit, row.engine_name, deadline);
   if (undone) undone = catalog_.remove(row.id);
   // Otherwise the row stays `creating`, and is settled as soon as the engine answers.
-  if (!undone) log::warning("fleet", "undoing the creation of {}: {}", row.name, undone.error().describe());
+  if (undone) return;
+  log::warning("fleet", "undoing the creation of {}: {}", row.name, undone.error().describe());
+  look_again(row.server);
 }
 
 Result<std::string> Containers::make(const Target& target, bool start, operations::Context& context) {

@@ -86,6 +86,7 @@ void Containers::look_after(const std::shared_ptr<Watch>& watch) {
 void Containers::keep_up(const std::shared_ptr<Watch>& watch) {
   const std::lock_guard working(watch->working);
   watch->queued = false;
+  watch->again = false;
   const UnitPointer& unit = watch->unit;
   auto found = catalog_.book().differences(unit->id);
   bool done = clear_remains(unit, found);
@@ -95,7 +96,12 @@ void Containers::keep_up(const std::shared_ptr<Watch>& watch) {
     done = false;  // looked at again until it is settled
     begin_settling(unit, row);
   }
-  watch->again = !done || found.doubtful;
+  if (!done || found.doubtful) watch->again = true;
+}
+
+void Containers::look_again(ServerId server) {
+  const std::lock_guard lock(watches_mutex_);
+  if (const auto at = watches_.find(server); at != watches_.end()) at->second->again = true;
 }
 
 bool Containers::adopt(const UnitPointer& unit, const ContainerBook::Differences& found) {

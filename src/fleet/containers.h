@@ -259,6 +259,8 @@ class Containers final : public ContainerService, public ContainerMover {
   static void end_watch(Watch& watch);
   void look_after(const std::shared_ptr<Watch>& watch);
   void keep_up(const std::shared_ptr<Watch>& watch);
+  /// Something is left to be done on a server, though its inventory may show nothing of it.
+  void look_again(ServerId server);
   bool adopt(const UnitPointer& unit, const ContainerBook::Differences& differences);
   bool rename_outside(const UnitPointer& unit, const RowPointer& row, const compute::InstancePointer& instance);
   bool mark_missing(const UnitPointer& unit, const RowPointer& row);
