@@ -140,6 +140,17 @@ TEST_F(AgentTest, WithALeaseAgainItStartsWhatItHadStoppedAndNothingElse) {
   EXPECT_EQ(status("spare"), Status::stopped) << "it did not run before";
 }
 
+TEST_F(AgentTest, WhatLivesElsewhereIsKnownUnderAnotherNameToo) {
+  settle();
+  source_.grant(Grant::refused);
+  ASSERT_TRUE(eventually([&] { return both(Status::stopped); }));
+  source_.tell_elsewhere({{"shop-of-old", engine_.engine_id_of("shop")}});
+  source_.grant(Grant::timed);
+  EXPECT_TRUE(eventually([&] { return status("web") == Status::running; }));
+  EXPECT_TRUE(eventually([&] { return source_.last().holding == Holding::timed; }));
+  EXPECT_EQ(status("shop"), Status::stopped);
+}
+
 TEST_F(AgentTest, AfterARestartItStillKnowsWhatItStopped) {
   settle();
   source_.grant(Grant::refused);

@@ -153,8 +153,12 @@ void Agent::forget_taken(const std::string& name) {
 }
 
 bool Agent::lives_elsewhere(const std::string& name) const {
+  // It may go by another name than the one that Berth knew last.
+  const auto found = engine_.get(name, Deadline::after(kListLimit));
   const Lock lock(mutex_);
-  return std::ranges::find(elsewhere_, name, &fleet::LivesElsewhere::engine_name) != elsewhere_.end();
+  return std::ranges::any_of(elsewhere_, [&](const fleet::LivesElsewhere& one) {
+    return one.engine_name == name || (found && !one.engine_id.empty() && one.engine_id == found->engine_id);
+  });
 }
 
 void Agent::forget_stopped(const std::string& name) {

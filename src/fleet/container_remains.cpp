@@ -33,7 +33,12 @@ Result<void> Containers::mark_fenced(ServerId server, const std::string& how, co
 
 std::vector<LivesElsewhere> Containers::living_elsewhere(ServerId server) const {
   std::vector<LivesElsewhere> all;
-  for (const auto& remains : remains_.on(server)) all.push_back({remains.engine_name, remains.engine_id});
+  for (const auto& remains : remains_.on(server)) {
+    all.push_back({remains.engine_name, remains.engine_id});
+    // A replacement that was under way has left them behind too.
+    all.push_back({fresh_name(remains.container), ""});
+    all.push_back({spare_name(remains.container), ""});
+  }
   return all;
 }
 

@@ -151,6 +151,10 @@ TEST_F(FailoverTest, WhatComesBackIsStoppedAtOnceAndNeverAdopted) {
   EXPECT_TRUE(eventually([&] { return engine("one").running() == 0; }));
   EXPECT_THAT(names(admin()), ElementsAre("web"));
   EXPECT_THAT(on("one"), ElementsAre("web")) << "its data is kept";
+  std::vector<std::string> elsewhere;
+  for (const auto& one : containers_->living_elsewhere(id_of("one"))) elsewhere.push_back(one.engine_name);
+  const ContainerId id = seen("web")->id;
+  EXPECT_THAT(elsewhere, UnorderedElementsAre("web", fresh_name(id), spare_name(id)));
   expect_error(containers_->relocate(admin(), "web", "one"), ErrorCode::conflict, "relocation.remains");
   engine("one").remove_outside("web");
   ASSERT_TRUE(engine("one").remove_volume("web-data", soon()));
