@@ -340,14 +340,16 @@ Result<void> FakeEngine::load_path(const std::string& name, const std::string& p
   BERTH_CHECK(faults_.enter("load_path", name, deadline));
   BERTH_CHECK(work(progress, "loading", deadline));
   const auto loaded = BERTH_TRY(read_archive(file));
-  const std::lock_guard lock(mutex_);
-  Stored* stored = BERTH_TRY(need(name));
-  for (const auto& [one, content] : loaded) {
-    const std::string whole = (path == "/" ? "" : path) + (one.starts_with('/') ? one : "/" + one);
-    const auto [files, inside] = locate(*stored, whole);
-    (*files)[inside] = content;
+  {
+    const std::lock_guard lock(mutex_);
+    Stored* stored = BERTH_TRY(need(name));
+    for (const auto& [one, content] : loaded) {
+      const std::string whole = (path == "/" ? "" : path) + (one.starts_with('/') ? one : "/" + one);
+      const auto [files, inside] = locate(*stored, whole);
+      (*files)[inside] = content;
+    }
   }
-  return {};
+  return faults_.leave("load_path", name);
 }
 
 Result<void> FakeEngine::save_root(const std::string& name, const std::string& file, const EngineProgress& progress,
@@ -383,24 +385,28 @@ Result<std::vector<compute::Volume>> FakeEngine::list_volumes(Deadline deadline)
 
 Result<void> FakeEngine::create_volume(const std::string& name, Deadline deadline) {
   BERTH_CHECK(faults_.enter("create_volume", name, deadline));
-  const std::lock_guard lock(mutex_);
-  volumes_[name].about.name = name;
-  return {};
+  {
+    const std::lock_guard lock(mutex_);
+    volumes_[name].about.name = name;
+  }
+  return faults_.leave("create_volume", name);
 }
 
 Result<void> FakeEngine::remove_volume(const std::string& name, Deadline deadline) {
   BERTH_CHECK(faults_.enter("remove_volume", name, deadline));
-  const std::lock_guard lock(mutex_);
-  for (const auto& [container, stored] : instances_) {
-    for (const auto& mount : stored.settings.mounts) {
-      if (mount.source != name) continue;
-      return Error(ErrorCode::conflict, "volume.in_use",
-                   {fmt::format("卷 {} 正被容器 {} 使用", name, container),
-                    fmt::format("Volume {} is in use by container {}", name, container)});
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [container, stored] : instances_) {
+      for (const auto& mount : stored.settings.mounts) {
+        if (mount.source != name) continue;
+        return Error(ErrorCode::conflict, "volume.in_use",
+                     {fmt::format("卷 {} 正被容器 {} 使用", name, container),
+                      fmt::format("Volume {} is in use by container {}", name, container)});
+      }
     }
+    volumes_.erase(name);
   }
-  volumes_.erase(name);
-  return {};
+  return faults_.leave("remove_volume", name);
 }
 
 Result<std::vector<compute::ContainerNetwork>> FakeEngine::list_networks(Deadline deadline) {

@@ -108,6 +108,7 @@ void FakeEngine::set_running(Stored& stored) {
       fmt::format("10.{}.{}.{}", stored.number >> 16 & 255, stored.number >> 8 & 255, stored.number & 255);
   stored.instance.ipv6 = fmt::format("fd42::{:x}", stored.number);
   stored.running_since = std::chrono::steady_clock::now();
+  stored.stopped_by_hand = false;
 }
 
 void FakeEngine::set_stopped(Stored& stored) {
@@ -223,6 +224,11 @@ Result<void> FakeEngine::create(const compute::NewInstance& wish, const EnginePr
     }
   }
   BERTH_CHECK(work(progress, "creating", deadline));
+  BERTH_CHECK(make(wish));
+  return faults_.leave("create", wish.name);
+}
+
+Result<void> FakeEngine::make(const compute::NewInstance& wish) {
   const std::lock_guard lock(mutex_);
   if (find(wish.name) != nullptr) return exists(wish.name);
   Stored& stored = add(wish.name);
@@ -252,12 +258,14 @@ Result<void> FakeEngine::start(const std::string& name, const EngineProgress& pr
     if (BERTH_TRY(need(name))->instance.status == Status::running) return {};
   }
   BERTH_CHECK(work(progress, "starting", deadline));
-  const std::lock_guard lock(mutex_);
-  Stored* stored = BERTH_TRY(need(name));
-  BERTH_CHECK(check_ports(*stored));
-  set_running(*stored);
-  report_changed(name);
-  return {};
+  {
+    const std::lock_guard lock(mutex_);
+    Stored* stored = BERTH_TRY(need(name));
+    BERTH_CHECK(check_ports(*stored));
+    set_running(*stored);
+    report_changed(name);
+  }
+  return faults_.leave("start", name);
 }
 
 Result<void> FakeEngine::stop(const std::string& name, std::chrono::seconds, const EngineProgress& progress,
@@ -268,10 +276,14 @@ Result<void> FakeEngine::stop(const std::string& name, std::chrono::seconds, con
     if (BERTH_TRY(need(name))->instance.status == Status::stopped) return {};
   }
   BERTH_CHECK(work(progress, "stopping", deadline));
-  const std::lock_guard lock(mutex_);
-  set_stopped(*BERTH_TRY(need(name)));
-  report_changed(name);
-  return {};
+  {
+    const std::lock_guard lock(mutex_);
+    Stored* stored = BERTH_TRY(need(name));
+    set_stopped(*stored);
+    stored->stopped_by_hand = true;
+    report_changed(name);
+  }
+  return faults_.leave("stop", name);
 }
 
 Result<void> FakeEngine::restart(const std::string& name, std::chrono::seconds, const EngineProgress& progress,
@@ -282,12 +294,14 @@ Result<void> FakeEngine::restart(const std::string& name, std::chrono::seconds, 
     BERTH_CHECK(need_running(name));
   }
   BERTH_CHECK(work(progress, "restarting", deadline));
-  const std::lock_guard lock(mutex_);
-  Stored* stored = BERTH_TRY(need(name));
-  set_stopped(*stored);
-  set_running(*stored);
-  report_changed(name);
-  return {};
+  {
+    const std::lock_guard lock(mutex_);
+    Stored* stored = BERTH_TRY(need(name));
+    set_stopped(*stored);
+    set_running(*stored);
+    report_changed(name);
+  }
+  return faults_.leave("restart", name);
 }
 
 Result<void> FakeEngine::remove(const std::string& name, const EngineProgress& progress, Deadline deadline) {
@@ -304,11 +318,13 @@ Result<void> FakeEngine::remove(const std::string& name, const EngineProgress& p
     if (find(name) == nullptr) return {};
   }
   BERTH_CHECK(work(progress, "deleting", deadline));
-  const std::lock_guard lock(mutex_);
-  BERTH_CHECK(check());
-  if (Stored* stored = find(name)) end_log(*stored);
-  if (instances_.erase(name) > 0) report({EngineEvent::Kind::removed, name, {}});
-  return {};
+  {
+    const std::lock_guard lock(mutex_);
+    BERTH_CHECK(check());
+    if (Stored* stored = find(name)) end_log(*stored);
+    if (instances_.erase(name) > 0) report({EngineEvent::Kind::removed, name, {}});
+  }
+  return faults_.leave("remove", name);
 }
 
 Result<void> FakeEngine::rename(const std::string& name, const std::string& new_name, Deadline deadline) {
@@ -321,11 +337,16 @@ Result<void> FakeEngine::rename(const std::string& name, const std::string& new_
     if (find(new_name) != nullptr) return exists(new_name);
   }
   if (!rename_outside(name, new_name)) return compute::instance_not_found(name);
-  return {};
+  return faults_.leave("rename", name);
 }
 
-Result<void> FakeEngine::update(const std::string& name, const compute::InstanceChange& change, Deadline deadline) {
+Result<void> FakeEngine::update(const std::string& name, const compute::InstanceChange& wanted, Deadline deadline) {
   BERTH_CHECK(faults_.enter("update", name, deadline));
+  BERTH_CHECK(change(name, wanted));
+  return faults_.leave("update", name);
+}
+
+Result<void> FakeEngine::change(const std::string& name, const compute::InstanceChange& change) {
   const std::lock_guard lock(mutex_);
   Instance& instance = BERTH_TRY(need(name))->instance;
   if (settings_.containers && (change.disk_bytes || change.description)) {

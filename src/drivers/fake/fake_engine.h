@@ -92,6 +92,24 @@ class FakeEngine final : public compute::InstanceEngine,
   /// How many containers run.
   std::size_t running() const;
 
+  // What happens on its machine, whether or not it answers. Connections are for `faults` to refuse.
+  struct Process {
+    std::string container;
+    std::string engine_id;
+    compute::ContainerSettings settings;
+  };
+  /// "" for one that is not there.
+  std::string engine_id_of(const std::string& name) const;
+  /// Every container that has processes, the frozen ones too.
+  std::vector<Process> processes() const;
+  /// Ends processes without the engine's doing: those of one container, or all. False if it had none.
+  bool kill_processes(const std::string& name);
+  void kill_processes();
+  /// The engine begins anew: it starts what its containers' restart policies say. Yields their engine ids.
+  std::vector<std::string> begin_anew();
+  /// What every file of every volume holds.
+  std::set<std::string> volume_contents() const;
+
   // compute::InstanceEngine
   Result<void> check_name(std::string_view name) const override;
   Result<compute::EngineInfo> info(Deadline deadline) override;
@@ -201,7 +219,8 @@ class FakeEngine final : public compute::InstanceEngine,
     Files files;
     ContainerLog log;
     std::vector<std::shared_ptr<LogFeed>> followers;
-    std::optional<int> exit_code;
+    std::optional<int> exit_code;  ///< nothing: it has never ended
+    bool stopped_by_hand = false;  ///< by the engine, as somebody wanted it
   };
   struct StoredVolume {
     compute::Volume about;
@@ -215,6 +234,8 @@ class FakeEngine final : public compute::InstanceEngine,
   Stored* find(const std::string& name);
   Result<Stored*> need(const std::string& name);
   Result<Stored*> need_running(const std::string& name);
+  Result<void> make(const compute::NewInstance& wish);
+  Result<void> change(const std::string& name, const compute::InstanceChange& change);
   void set_running(Stored& stored);
   void set_stopped(Stored& stored);
   compute::Instance read(const Stored& stored) const;

@@ -185,5 +185,45 @@ TEST(FakeEngine, KnowsItsWorkWhileItRuns) {
   EXPECT_FALSE(engine.still_working(handle, soon()).value_or(true));
 }
 
+TEST(FakeEngine, ProcessesEndWithoutTheEngineAndComeBackByTheirPolicies) {
+  FakeEngine engine({.containers = true});
+  using compute::RestartPolicy;
+  const auto put = [&](const std::string& name, RestartPolicy policy) {
+    compute::ContainerSettings settings;
+    settings.restart_policy = policy;
+    ASSERT_TRUE(engine.create_outside(name, FakeEngine::kImage, settings));
+  };
+  put("never", RestartPolicy::no);
+  put("always", RestartPolicy::always);
+  put("unless", RestartPolicy::unless_stopped);
+  put("halted", RestartPolicy::unless_stopped);
+  EXPECT_EQ(engine.processes().size(), 4u);
+  ASSERT_TRUE(engine.stop("halted", std::chrono::seconds(0), compute::EngineProgress{}, soon()));
+  ASSERT_TRUE(engine.stop_outside("always"));
+  EXPECT_TRUE(engine.kill_processes("unless"));
+  EXPECT_FALSE(engine.kill_processes("unless"));
+  engine.kill_processes();
+  EXPECT_EQ(engine.processes().size(), 0u);
+  const auto started = engine.begin_anew();
+  EXPECT_EQ(started, (std::vector{engine.engine_id_of("always"), engine.engine_id_of("unless")}));
+  EXPECT_EQ(engine.processes().size(), 2u);
+}
+
+TEST(FakeEngine, ACallIsJudgedBeforeItAndAfterIt) {
+  FakeEngine engine({.containers = true});
+  ASSERT_TRUE(engine.create_outside("web", FakeEngine::kImage, {}, false));
+  const Error lost(ErrorCode::deadline_exceeded, "engine.timeout", {"超时", "timeout"});
+  Faults::Moment refused = Faults::Moment::before;
+  engine.faults().judge_calls([&](std::string_view call, const std::string&, Faults::Moment moment) -> Result<void> {
+    if (call == "start" && moment == refused) return lost;
+    return {};
+  });
+  EXPECT_FALSE(engine.start("web", compute::EngineProgress{}, soon()));
+  EXPECT_EQ(engine.running(), 0u);
+  refused = Faults::Moment::after;
+  EXPECT_FALSE(engine.start("web", compute::EngineProgress{}, soon()));
+  EXPECT_EQ(engine.running(), 1u) << "only the answer got lost";
+}
+
 }  // namespace
 }  // namespace berth::drivers::fake

@@ -30,6 +30,7 @@ bool FakeEngine::stop_outside(const std::string& name) {
   Stored* stored = find(name);
   if (stored == nullptr) return false;
   set_stopped(*stored);
+  stored->stopped_by_hand = true;
   report_changed(name);
   return true;
 }
@@ -83,6 +84,60 @@ bool FakeEngine::set_owner(const std::string& name, const std::string& owner) {
 void FakeEngine::report_everything() {
   const std::lock_guard lock(mutex_);
   for (const auto& [name, stored] : instances_) report_changed(name);
+}
+
+std::string FakeEngine::engine_id_of(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = instances_.find(name);
+  return at == instances_.end() ? "" : at->second.instance.engine_id;
+}
+
+std::vector<FakeEngine::Process> FakeEngine::processes() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Process> processes;
+  for (const auto& [name, stored] : instances_) {
+    if (stored.instance.status == Status::stopped) continue;
+    processes.push_back({name, stored.instance.engine_id, stored.settings});
+  }
+  return processes;
+}
+
+bool FakeEngine::kill_processes(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  Stored* stored = find(name);
+  if (stored == nullptr || stored->instance.status == Status::stopped) return false;
+  set_stopped(*stored);
+  return true;
+}
+
+void FakeEngine::kill_processes() {
+  for (const auto& process : processes()) kill_processes(process.container);
+}
+
+std::vector<std::string> FakeEngine::begin_anew() {
+  using compute::RestartPolicy;
+  std::vector<std::string> started;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [name, stored] : instances_) {
+      const RestartPolicy policy = stored.settings.restart_policy;
+      if (stored.instance.status != Status::stopped || !stored.exit_code || policy == RestartPolicy::no) continue;
+      if (policy != RestartPolicy::always && stored.stopped_by_hand) continue;
+      set_running(stored);
+      if (stored.instance.status == Status::running) started.push_back(stored.instance.engine_id);
+    }
+  }
+  report_gap();
+  return started;
+}
+
+std::set<std::string> FakeEngine::volume_contents() const {
+  const std::lock_guard lock(mutex_);
+  std::set<std::string> contents;
+  for (const auto& [name, volume] : volumes_) {
+    for (const auto& [path, content] : volume.files) contents.insert(content);
+  }
+  return contents;
 }
 
 void FakeEngine::disconnect_events() {

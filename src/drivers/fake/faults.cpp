@@ -103,8 +103,27 @@ void Faults::on_call(std::function<void(std::string_view call)> action) {
   on_call_ = std::move(action);
 }
 
+void Faults::judge_calls(Judge judge) {
+  const std::lock_guard lock(mutex_);
+  judge_ = std::move(judge);
+}
+
+Result<void> Faults::leave(std::string_view call, const std::string& instance) {
+  Judge judge;
+  {
+    const std::lock_guard lock(mutex_);
+    judge = judge_;
+  }
+  return judge ? judge(call, instance, Moment::after) : Result<void>();
+}
+
 Result<void> Faults::enter(std::string_view call, const std::string& instance, Deadline deadline) {
   std::unique_lock lock(mutex_);
+  if (const auto judge = judge_) {
+    lock.unlock();
+    BERTH_CHECK(judge(call, instance, Moment::before));
+    lock.lock();
+  }
   if (const auto action = on_call_) {
     lock.unlock();
     action(call);

@@ -39,6 +39,14 @@ class Faults {
   /// Called with the name of each call before it is let in, on its own thread; null for nothing.
   void on_call(std::function<void(std::string_view call)> action);
 
+  /// When a call is judged: before it is let in, and once what it changes has been changed.
+  enum class Moment { before, after };
+  /// Decides about every call: its error is what the caller gets instead, so one of `Moment::after` loses the answer
+  /// of a call that has taken effect.
+  using Judge = std::function<Result<void>(std::string_view call, const std::string& instance, Moment moment)>;
+  /// Asked on the thread of each call; null for nobody.
+  void judge_calls(Judge judge);
+
   /// How often a call was made.
   std::uint64_t calls(const std::string& call) const;
   /// How many calls wait now because of a hang or a delay.
@@ -48,6 +56,8 @@ class Faults {
 
   /// Lets a call in after the time that it takes, or says why it fails.
   Result<void> enter(std::string_view call, const std::string& instance, Deadline deadline);
+  /// What a call that has changed something answers. To be called without locks.
+  Result<void> leave(std::string_view call, const std::string& instance);
   /// Waits as work does; an error at the deadline or when `cancelled`.
   Result<void> spend(std::chrono::milliseconds time, Deadline deadline, const std::function<bool()>& cancelled);
   bool instance_hangs(const std::string& name) const;
@@ -76,6 +86,7 @@ class Faults {
   std::size_t waiting_ = 0;
   std::function<void()> on_connectable_ = [] {};
   std::function<void(std::string_view)> on_call_;
+  Judge judge_;
 };
 
 }  // namespace berth::drivers::fake
