@@ -82,6 +82,9 @@ Result<bool> Containers::act(const Caller& caller, const std::string& name, Acti
   change.details = json::to_json(details);
   const auto grace = force ? std::chrono::seconds(0) : settings_.stop_grace;
   change.work = [this, target, action, grace, running](operations::Context& context) -> Result<std::string> {
+    // What is half changed may run elsewhere, or under another name, and is put back as it was when that is settled.
+    const RowPointer now = catalog_.book().row(target.row->id);
+    if (now != nullptr && now->pending) return container_busy(now->name);
     auto done = perform(action, target, grace, context);
     if (done || !no_answer(done.error())) {
       target.unit->inventory->refresh(target.row->engine_name, Deadline::after(kReadBack));

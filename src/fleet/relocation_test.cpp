@@ -159,6 +159,24 @@ TEST_F(RelocationTest, OneThatDoesNotRunThereComesBack) {
   expect_whole("web", "back");
 }
 
+TEST_F(RelocationTest, NobodyStartsOrStopsItAtHomeWhileItMayRunOnTheOtherServer) {
+  make_busy("web");
+  engine("two").faults().on_call([this](std::string_view call) {
+    // It has been started there and is to prove itself.
+    if (call == "inspect") engine("two").faults().refuse_connections(true);
+  });
+  ASSERT_TRUE(take(move("web", "two")).failure);
+  EXPECT_EQ(engine("two").running(), 1u);
+  expect_error(containers_->start(alice(), "web"), ErrorCode::conflict, "operation.busy");
+  expect_error(containers_->stop(alice(), "web", true), ErrorCode::conflict, "operation.busy");
+  EXPECT_EQ(engine("one").running(), 0u);
+  engine("two").faults().on_call({});
+  engine("two").faults().refuse_connections(false);
+  EXPECT_TRUE(becomes("web", Status::running));
+  EXPECT_EQ(home_of("web"), "one");
+  EXPECT_EQ(engine("two").running(), 0u);
+}
+
 TEST_F(RelocationTest, AFailureAtAnyStepLeavesItWhereItWas) {
   make_busy("web");
   const Error full(ErrorCode::exhausted, "engine.full", {"满", "full"});
