@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "json/read.h"
 #include "rental/date.h"
@@ -120,6 +121,8 @@ void Simulation::act_on(Known& known) {
   const auto caller = Berth::admin();
   Result<bool> done = false;
   const bool force = dice_.chance(50);
+  // What happens to it from here on counts again.
+  const std::string before = std::exchange(known.run_unknown, {});
   std::string what;
   switch (dice_.below(4)) {
     case 0:
@@ -136,13 +139,10 @@ void Simulation::act_on(Known& known) {
       done = containers.restart(caller, known.name, force);
   }
   tell(fmt::format("{} {}: {}", what, known.name, outcome_of(done)));
-  if (done) {
-    known.run_unknown.clear();
-    excuse_what_is_owed(known.name);
-  }
+  if (done) return excuse_what_is_owed(known.name);
+  if (!known.run_unknown.empty()) return;
   // Told so: whether it was stopped or started is to be looked up.
-  if (!done && failed_unknown(done.error().reason()))
-    known.run_unknown = "nobody knows whether the last wish came true";
+  known.run_unknown = failed_unknown(done.error().reason()) ? "nobody knows whether the last wish came true" : before;
 }
 
 void Simulation::change(Known& known) {
