@@ -270,14 +270,14 @@ Result<bool> Containers::drop_pending(const Target& target) {
 void Containers::settle_now(const Target& target) {
   const RowPointer now = catalog_.book().row(target.row->id);
   if (now == nullptr || !now->pending) return;
-  const auto settled = settle({now, target.unit}, Deadline::after(kUndo));
+  const auto settled = settle({now, target.unit}, Deadline::after(kUndo), Settling::undo);
   if (settled) return;
   // The change stays pending, and is settled as soon as the engine answers.
   log::warning("fleet", "undoing the change of {}: {}", now->name, settled.error().describe());
   look_again(now->server);
 }
 
-Result<bool> Containers::settle(const Target& target, Deadline deadline) {
+Result<bool> Containers::settle(const Target& target, Deadline deadline, Settling how) {
   switch (target.row->pending->kind) {
     case Pending::Kind::replace:
       return settle_replacement(target, deadline);
@@ -290,7 +290,7 @@ Result<bool> Containers::settle(const Target& target, Deadline deadline) {
       return settle_restore(target, deadline);
     case Pending::Kind::relocate:
     case Pending::Kind::recover:
-      return settle_move(target, deadline);
+      return settle_move(target, deadline, how);
   }
   return drop_pending(target);
 }

@@ -71,8 +71,8 @@ Result<bool> Containers::end_pending_for_recovery(const RowPointer& row, Deadlin
   switch (pending.kind) {
     case Pending::Kind::relocate:
     case Pending::Kind::recover:
-      BERTH_CHECK(settle_move({row, nullptr}, deadline));
-      return true;
+      // Where it has moved after all, there is nothing to recover.
+      return !BERTH_TRY(settle_move({row, nullptr}, deadline, Settling::later));
     case Pending::Kind::restore:
       return false;
     case Pending::Kind::archive:
@@ -241,7 +241,7 @@ Result<std::string> Containers::bring_elsewhere(ContainerId id, const UnitPointe
     context.progress(85, "starting");
     BERTH_CHECK(to->engine->start(row->engine_name, progress_of(context, 85, 95), deadline));
   }
-  BERTH_CHECK(settle_down(*row, to, {}, context));
+  BERTH_CHECK(settle_down(*row, to, {}, context.operation().origin));
   MoveResult result{.container = row->name,
                     .container_id = id.value(),
                     .from = view.server.name,

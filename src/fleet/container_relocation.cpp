@@ -213,7 +213,7 @@ Result<void> Containers::start_moved(const Target& source, const UnitPointer& to
 }
 
 Result<void> Containers::settle_down(const ContainerRow& row, const UnitPointer& to, Remains remains,
-                                     operations::Context& context) {
+                                     const audit::Origin& origin) {
   const auto made = BERTH_TRY(to->inventory->reread(row.engine_name, Deadline::after(kReadBack)));
   const auto view = parts_.servers.find(row.server);
   const std::string from = view ? view->server.name : std::to_string(row.server.value());
@@ -230,7 +230,7 @@ Result<void> Containers::settle_down(const ContainerRow& row, const UnitPointer&
     now.pending.reset();
     ++now.epoch;
     return parts_.operations.audit_log().append(
-        transaction, context.operation().origin,
+        transaction, origin,
         {"container.moved", "container", std::to_string(now.id.value()), audit::Outcome::success,
          json::to_json(ContainerDetails{.name = now.name, .server = to->name, .from = from})});
   }));
@@ -282,7 +282,7 @@ Result<std::string> Containers::move_away(const Target& begun, const UnitPointer
   if (context.cancel_requested()) return cancelled();
   if (was_running) BERTH_CHECK(start_moved(begun, to, context));
   context.progress(95, "removing");
-  BERTH_CHECK(settle_down(*begun.row, to, {.volumes = volumes, .disposable = true}, context));
+  BERTH_CHECK(settle_down(*begun.row, to, {.volumes = volumes, .disposable = true}, context.operation().origin));
   const Deadline burying = deadline.sooner(kBury);
   for (const auto& remains : remains_.on(unit->id)) {
     if (remains.container != id) continue;
@@ -309,11 +309,32 @@ bool Containers::can_settle(const ContainerRow& row) const {
   return row.pending->kind == Pending::Kind::recover || in_reach(row.server);
 }
 
-Result<bool> Containers::settle_move(const Target& target, Deadline deadline) {
+Result<bool> Containers::keep_started_copy(const ContainerRow& row, const UnitPointer& to, Deadline deadline) {
+  const Pending& pending = *row.pending;
+  if (!pending.started || !answers(to)) return false;
+  auto copy = to->engine->get(row.engine_name, deadline.sooner(settings_.quick_limit));
+  if (!copy && copy.error().code() != ErrorCode::not_found) return take_error(copy);
+  if (!copy) return false;
+  if (pending.was_running && copy->status != Status::running) {
+    const auto started = to->engine->start(row.engine_name, compute::EngineProgress{}, deadline);
+    if (!started && no_answer(started.error())) return started.error();
+    if (!started) return false;
+  }
+  // What is recovered leaves more behind than what was in its archive.
+  const bool relocated = pending.kind == Pending::Kind::relocate;
+  BERTH_CHECK(settle_down(
+      row, to, {.volumes = relocated ? pending.volumes : std::vector<std::string>(), .disposable = relocated},
+      system_origin()));
+  look_again(row.server);
+  return true;
+}
+
+Result<bool> Containers::settle_move(const Target& target, Deadline deadline, Settling how) {
   const ContainerRow& row = *target.row;
   const Pending& pending = *row.pending;
   const UnitPointer to = parts_.servers.unit(pending.server);
   const UnitPointer from = parts_.servers.unit(row.server);
+  if (how == Settling::later && BERTH_TRY(keep_started_copy(row, to, deadline))) return true;
   const auto clear = [&]() -> Result<void> {
     if (!answers(to)) return compute::engine_unavailable();
     // Checked to be free before anything was made, so what is there is what was made.

@@ -179,7 +179,9 @@ class Containers final : public ContainerService, public ContainerMover {
                      operations::Context& context);
   Result<compute::ContainerSettings> settings_for_replacement(const Target& target, Deadline deadline);
   /// Ends a pending change, one way or the other, against what the engine really has; yields whether it took place.
-  Result<bool> settle(const Target& target, Deadline deadline);
+  /// `undo`: it has just failed, and everything is put back as it was.
+  enum class Settling { undo, later };
+  Result<bool> settle(const Target& target, Deadline deadline, Settling how = Settling::later);
   Result<bool> settle_in_place(const Target& target, Deadline deadline);
   Result<bool> settle_replacement(const Target& target, Deadline deadline);
   Result<bool> finish_replacement(const Target& target, Deadline deadline);
@@ -217,9 +219,11 @@ class Containers final : public ContainerService, public ContainerMover {
   Result<void> note_started(ContainerId id, bool started);
   /// The last step of a move: makes the other server its own.
   Result<void> settle_down(const ContainerRow& row, const UnitPointer& to, Remains remains,
-                           operations::Context& context);
-  /// Puts an undecided move back.
-  Result<bool> settle_move(const Target& target, Deadline deadline);
+                           const audit::Origin& origin);
+  /// Puts an undecided move back; but a copy that was let run stays where it is when this is done later, as it may have
+  /// written something since.
+  Result<bool> settle_move(const Target& target, Deadline deadline, Settling how);
+  Result<bool> keep_started_copy(const ContainerRow& row, const UnitPointer& to, Deadline deadline);
   bool can_settle(const ContainerRow& row) const;
   static bool answers(const UnitPointer& unit);
   static Result<void> bring_networks(const UnitPointer& unit, const std::vector<std::string>& networks,

@@ -306,6 +306,8 @@ TEST_F(RelocationTest, PowerLostAtAnyStepLeavesOneThatRuns) {
     const std::string note = "step " + std::to_string(nth);
     const std::string from = home_of("web");
     const std::string to = from == "one" ? "two" : "one";
+    const auto starts = [&] { return engine(to).faults().calls("start"); };
+    const auto started_before = starts();
     cut_power_at(nth);
     auto moving = in_background([&] {
       const auto done = move("web", to);
@@ -315,10 +317,12 @@ TEST_F(RelocationTest, PowerLostAtAnyStepLeavesOneThatRuns) {
         [&] { return power_went_off() || moving.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }));
     const bool went_off = power_went_off();
     EXPECT_LE(running(), 1u) << note;
+    const bool was_let_run = starts() > started_before;
     come_back();
     const bool moved = moving.get();
     ASSERT_TRUE(eventually([&] { return settled(); })) << note;
     EXPECT_TRUE(!moved || home_of("web") == to) << note;
+    EXPECT_TRUE(!was_let_run || home_of("web") == to) << note << ": what it has written there since would be lost";
     expect_whole("web", note);
     if (HasFailure()) return;
     if (!went_off) {
