@@ -17,7 +17,8 @@
 //
 // While its server answers it is relocated: stopped, put into an archive, made on the other server from that, started
 // and proven there; then one transaction makes that server its own, and what it left behind goes. Until then it can go
-// back, and does if anything fails: what was made goes, and it is started again where it was.
+// back, and does if anything fails: what was made goes, and it is started again where it was. Only where that could not
+// be done at once, and it has been let run on the other server, it stays there: it may have written something since.
 //
 // While its server does not answer it may be recovered, if that server is certainly fenced: made elsewhere from its
 // newest archive, or from its image and settings. What it left behind is stopped as soon as that server answers.
