@@ -222,8 +222,8 @@ def failover(options):
         for number in (1, 2):
             _add_server(berth, f"docker-{number}", dockers.url(number))
             issued = json.loads(berth.call("POST", f"{PREFIX}/api/servers/{number}/agent").body)
-            agents[number] = Agent(f"docker-{number}", issued["token"], berth.base, dockers, number, folder,
-                                   program=options.berth)
+            agents[number] = Agent(options.berth, f"docker-{number}", issued["token"], berth.base, dockers, number,
+                                   folder)
             stack.callback(agents[number].kill)
             agents[number].start()
         for turn in range(options.pairs):

@@ -11,7 +11,7 @@ import time
 import pytest
 import requests
 
-from berth_daemon import BerthDaemon, Caller, fake_engine
+from berth_daemon import BerthDaemon, Caller, binary, fake_engine
 from docker_servers import IMAGE, DockerServers
 from server_agents import Agent, Relay, Witness
 from waiting import holds_for, wait_until
@@ -47,7 +47,7 @@ class Fleet:
             assert answer.status_code == 200, answer.text
             issued = self.caller.post(f"/api/servers/{answer.json()['server_id']}/agent")
             assert issued.status_code == 200, issued.text
-            self.agents[number] = Agent(f"docker-{number}", issued.json()["token"],
+            self.agents[number] = Agent(binary(), f"docker-{number}", issued.json()["token"],
                                         f"http://127.0.0.1:{self.to_berth[number].port}", self.dockers, number,
                                         folder)
             self.agents[number].start()

@@ -11,7 +11,6 @@ import subprocess
 import threading
 import time
 
-from berth_daemon import binary
 from waiting import wait_until
 
 ID = re.compile(r"[0-9a-f]{64}")
@@ -20,14 +19,14 @@ ID = re.compile(r"[0-9a-f]{64}")
 class Agent:
     """`berth agent` of one server, which can be ended, killed and started again."""
 
-    def __init__(self, name, token, berth, dockers, number, folder, program=None):
+    def __init__(self, program, name, token, berth, dockers, number, folder):
         self.name = name
         self.folder = pathlib.Path(folder)
         self.token_file = self.folder / f"{name}.token"
         self.token_file.write_text(token + "\n")
         self.token_file.chmod(0o600)
         self.log_file = self.folder / f"{name}.log"
-        self.arguments = [str(program or binary()), "agent", name, "--berth", berth, "--token-file", str(self.token_file),
+        self.arguments = [str(program), "agent", name, "--berth", berth, "--token-file", str(self.token_file),
                           "--engine", dockers.url(number),
                           "--containers", str(dockers.folder / f"docker{number}" / "data" / "containers"),
                           "--state", str(self.folder / f"{name}-state")]
