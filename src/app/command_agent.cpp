@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <memory>
 #include <ostream>
 
@@ -57,6 +58,10 @@ ExitCode run(Console& console, const Options& options) {
   if (!connection) return console.fail(connection.error());
   drivers::docker::DockerEngine engine(std::move(*connection));
   AgentLeaseSource source(std::move(*client), options.server, std::move(*token));
+  if (!std::filesystem::is_directory(options.containers)) {
+    log::warning("agent", "there is no folder {}: without the engine, only containers that it has told of are found",
+                 options.containers);
+  }
   agent::Agent::Settings settings;
   settings.containers = options.containers;
   settings.memory = options.state + "/memory.json";
