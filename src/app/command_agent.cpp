@@ -70,9 +70,9 @@ ExitCode run(Console& console, const Options& options) {
   if (!agent) return console.fail(agent.error());
   ServiceNotifier notifier;
   (*agent)->start();
-  log::info("agent", "berth {} holds the lease of server {}", version(), options.server);
+  log::info("agent", "berth {} is the agent of server {}", version(), options.server);
   log::flush();
-  notifier.ready("holding the lease of " + options.server);
+  notifier.ready("agent of " + options.server);
   wait_for_end(**agent, signals, notifier);
   notifier.stopping();
   log::info("agent", "asking to be released");

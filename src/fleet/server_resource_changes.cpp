@@ -68,6 +68,13 @@ Result<void> write_staged(const std::filesystem::path& file, std::string_view by
       .with_detail(file.string());
 }
 
+template <class Item>
+Result<std::vector<std::string>> names_of(Result<std::vector<Item>> items) {
+  std::vector<std::string> names;
+  for (auto& one : BERTH_TRY(std::move(items))) names.push_back(std::move(one.name));
+  return names;
+}
+
 compute::EngineProgress progress_of(operations::Context& context) {
   compute::EngineProgress progress;
   progress.report = [&context](int percent, std::string stage) {
@@ -105,11 +112,8 @@ const ServerResources::Named& ServerResources::volumes() {
                           "volume.not_found",
                           {"卷", "Volume"},
                           [](compute::InstanceEngine& engine) { return engine.volumes() != nullptr; },
-                          [](compute::InstanceEngine& engine, Deadline deadline) -> Result<std::vector<std::string>> {
-                            std::vector<std::string> names;
-                            for (auto& one : BERTH_TRY(engine.volumes()->list_volumes(deadline)))
-                              names.push_back(std::move(one.name));
-                            return names;
+                          [](compute::InstanceEngine& engine, Deadline deadline) {
+                            return names_of(engine.volumes()->list_volumes(deadline));
                           },
                           [](compute::InstanceEngine& engine, const std::string& name, Deadline deadline) {
                             return engine.volumes()->create_volume(name, deadline);
@@ -127,11 +131,8 @@ const ServerResources::Named& ServerResources::networks() {
                           "network.not_found",
                           {"网络", "Network"},
                           [](compute::InstanceEngine& engine) { return engine.networks() != nullptr; },
-                          [](compute::InstanceEngine& engine, Deadline deadline) -> Result<std::vector<std::string>> {
-                            std::vector<std::string> names;
-                            for (auto& one : BERTH_TRY(engine.networks()->list_networks(deadline)))
-                              names.push_back(std::move(one.name));
-                            return names;
+                          [](compute::InstanceEngine& engine, Deadline deadline) {
+                            return names_of(engine.networks()->list_networks(deadline));
                           },
                           [](compute::InstanceEngine& engine, const std::string& name, Deadline deadline) {
                             return engine.networks()->create_network(name, deadline);

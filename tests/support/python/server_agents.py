@@ -43,7 +43,7 @@ class Agent:
         return self
 
     def _starts(self):
-        return self.log_file.read_text(errors="replace").count("holds the lease of") if self.log_file.exists() else 0
+        return self.log_file.read_text(errors="replace").count("is the agent of") if self.log_file.exists() else 0
 
     def kill(self):
         if self.process is not None:
