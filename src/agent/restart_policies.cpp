@@ -108,4 +108,12 @@ std::map<std::string, TakenPolicy> take_restart_policies(const std::filesystem::
   return all;
 }
 
+std::optional<std::string> container_name(const std::filesystem::path& containers, const std::string& id) {
+  const auto config = json::Document::parse(read(containers / id / "config.v2.json"));
+  if (!config) return std::nullopt;
+  std::string name = config->root()["Name"].string_or("");
+  if (!name.starts_with('/')) return std::nullopt;
+  return name.substr(1);
+}
+
 }  // namespace berth::agent

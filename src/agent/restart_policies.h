@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -22,5 +23,8 @@ struct TakenPolicy {
 /// those that had one, by id. Harmless beside an engine that runs, which has its own copy in memory. A container whose
 /// files cannot be understood is left as it is and logged.
 std::map<std::string, TakenPolicy> take_restart_policies(const std::filesystem::path& containers);
+
+/// What a container is called, by its files in an engine's folder; nothing where they do not tell.
+std::optional<std::string> container_name(const std::filesystem::path& containers, const std::string& id);
 
 }  // namespace berth::agent

@@ -55,6 +55,10 @@ void Agent::begin_silence(const Lock& lock, Instant now) {
   log::warning("agent", "no lease: stopping everything ({} containers ran)", seen_running_.size());
   Memory::Content content = memory_.content();
   for (const auto& [name, id] : seen_running_) content.stopped.insert(name);
+  // Also what was started since the engine was looked at.
+  for (const auto& id : ContainerProcesses::running(container_ids_in(settings_.containers))) {
+    if (auto name = container_name(settings_.containers, id)) content.stopped.insert(std::move(*name));
+  }
   remember(lock, std::move(content));
   disarmed_.clear();
   take_policies(lock);
