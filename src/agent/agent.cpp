@@ -143,7 +143,7 @@ void Agent::ask_once() {
   {
     const Lock lock(mutex_);
     sent = boot_clock_now();
-    request = keeper_.request(sent, running, leaving_);
+    request = keeper_.request(sent, running, static_cast<std::uint32_t>(memory_.content().stopped.size()), leaving_);
   }
   const auto answer = source_.ask(request, Deadline::after(settings_.ask_limit));
   const Lock lock(mutex_);
@@ -173,7 +173,7 @@ bool Agent::take(const fleet::LeaseAnswer& answer, Instant sent) {
   }
   keeper_ = after;
   terms_ = answer.terms;
-  elsewhere_ = answer.elsewhere;
+  not_to_start_ = answer.not_to_start;
   return true;
 }
 

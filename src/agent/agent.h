@@ -82,20 +82,25 @@ class Agent {
   void silence(Instant now);
   std::set<std::string> ids() const;
   void use_last_resort(std::size_t left);
+  /// Those are to be started again.
+  void owe(const Lock& lock, const std::set<std::string>& ids);
 
   // engine_care.cpp: what is done through the engine
   void keep_up_with_engine();
-  std::vector<std::string> look_at_engine();
-  void stop_through_engine(const std::vector<std::string>& names);
+  std::set<std::string> look_at_engine();
+  void stop_through_engine(const std::set<std::string>& ids);
   void take_policies_through_engine();
   /// What was taken and stopped while there was no lease.
   void make_good();
   void give_policies_back();
+  Result<void> give_policy_back(compute::ContainerAbility& ability, const std::string& id,
+                                compute::RestartPolicy policy);
   void start_again();
+  void start_one(const std::string& id);
   bool may_act() const;
-  bool lives_elsewhere(const std::string& name) const;
-  void forget_stopped(const std::string& name);
-  void forget_taken(const std::string& name);
+  static bool is_among(const std::vector<fleet::ContainerThere>& containers, const compute::Instance& instance);
+  void forget_stopped(const std::string& id);
+  void forget_taken(const std::string& id);
 
   bool is_silent() const;
   /// Wakes who rests, as something has changed.
@@ -117,8 +122,9 @@ class Agent {
   LeaseKeeper keeper_;
   fleet::LeaseTerms terms_;
   bool answered_ = false;  ///< the last request was
-  std::vector<fleet::LivesElsewhere> elsewhere_;
-  std::map<std::string, std::string> seen_running_;  ///< ids of what the engine ran, by name
+  fleet::NotToStart not_to_start_;
+  // Ids of containers:
+  std::set<std::string> seen_running_;  ///< what the engine ran
   std::map<std::string, int> failed_starts_;
   std::set<std::string> disarmed_;  ///< the engine that runs knows that their policy was taken
   bool engine_answers_ = false;

@@ -27,7 +27,7 @@ class ScriptedSource final : public LeaseSource {
     ++asked_;
     if (!answers_) return Error(ErrorCode::unavailable, "http.unreachable", {"没有应答", "No answer"});
     fleet::LeaseAnswer answer{
-        .grant = request.leaving ? leaving_ : grant_, .number = ++number_, .terms = terms_, .elsewhere = elsewhere_};
+        .grant = request.leaving ? leaving_ : grant_, .number = ++number_, .terms = terms_, .not_to_start = not_to_start_};
     return answer;
   }
 
@@ -40,9 +40,9 @@ class ScriptedSource final : public LeaseSource {
     const std::lock_guard lock(mutex_);
     answers_ = false;
   }
-  void tell_elsewhere(std::vector<fleet::LivesElsewhere> elsewhere) {
+  void tell(fleet::NotToStart not_to_start) {
     const std::lock_guard lock(mutex_);
-    elsewhere_ = std::move(elsewhere);
+    not_to_start_ = std::move(not_to_start);
   }
   void refuse_to_release() {
     const std::lock_guard lock(mutex_);
@@ -58,7 +58,7 @@ class ScriptedSource final : public LeaseSource {
   bool answers_ = true;
   Grant grant_ = Grant::timed;
   Grant leaving_ = Grant::released;
-  std::vector<fleet::LivesElsewhere> elsewhere_;
+  fleet::NotToStart not_to_start_;
   fleet::LeaseTerms terms_{.duration = milliseconds(400), .renewal = milliseconds(50), .stopping = milliseconds(2000)};
   fleet::LeaseRequest last_;
   int asked_ = 0;
@@ -133,7 +133,7 @@ TEST_F(AgentTest, WithALeaseAgainItStartsWhatItHadStoppedAndNothingElse) {
   settle();
   source_.grant(Grant::refused);
   ASSERT_TRUE(eventually([&] { return both(Status::stopped); }));
-  source_.tell_elsewhere({{"shop", ""}});
+  source_.tell({.elsewhere = {{"shop", ""}}, .unwanted = {}, .changing = {}});
   source_.grant(Grant::timed);
   EXPECT_TRUE(eventually([&] { return status("web") == Status::running; }));
   EXPECT_EQ(status("shop"), Status::stopped) << "it lives elsewhere now";
@@ -144,11 +144,55 @@ TEST_F(AgentTest, WhatLivesElsewhereIsKnownUnderAnotherNameToo) {
   settle();
   source_.grant(Grant::refused);
   ASSERT_TRUE(eventually([&] { return both(Status::stopped); }));
-  source_.tell_elsewhere({{"shop-of-old", engine_.engine_id_of("shop")}});
+  source_.tell({.elsewhere = {{"shop-of-old", engine_.engine_id_of("shop")}}, .unwanted = {}, .changing = {}});
   source_.grant(Grant::timed);
   EXPECT_TRUE(eventually([&] { return status("web") == Status::running; }));
   EXPECT_TRUE(eventually([&] { return source_.last().holding == Holding::timed; }));
   EXPECT_EQ(status("shop"), Status::stopped);
+}
+
+TEST_F(AgentTest, WhatSomebodyHasStoppedMeanwhileStaysStopped) {
+  settle();
+  source_.grant(Grant::refused);
+  ASSERT_TRUE(eventually([&] { return both(Status::stopped) && source_.last().owes == 2; }));
+  source_.tell({.elsewhere = {}, .unwanted = {{"shop", engine_.engine_id_of("shop")}}, .changing = {}});
+  source_.grant(Grant::timed);
+  EXPECT_TRUE(eventually([&] { return source_.last().owes == 0; }));
+  EXPECT_EQ(status("web"), Status::running);
+  EXPECT_EQ(status("shop"), Status::stopped);
+}
+
+TEST_F(AgentTest, WhatIsBeingChangedIsStartedOnceThatHasEnded) {
+  settle();
+  source_.grant(Grant::refused);
+  ASSERT_TRUE(eventually([&] { return both(Status::stopped) && source_.last().owes == 2; }));
+  source_.tell({.elsewhere = {}, .unwanted = {}, .changing = {{"shop", ""}}});
+  source_.grant(Grant::timed);
+  EXPECT_TRUE(eventually([&] { return source_.last().owes == 1; }));
+  EXPECT_EQ(status("web"), Status::running);
+  EXPECT_EQ(status("shop"), Status::stopped);
+  source_.tell({});
+  EXPECT_TRUE(eventually([&] { return source_.last().owes == 0; }));
+  EXPECT_EQ(status("shop"), Status::running);
+}
+
+TEST_F(AgentTest, WhatWasRenamedMeanwhileIsStartedToo) {
+  settle();
+  source_.grant(Grant::refused);
+  ASSERT_TRUE(eventually([&] { return both(Status::stopped); }));
+  ASSERT_TRUE(engine_.rename_outside("shop", "shop-of-old"));
+  source_.grant(Grant::timed);
+  EXPECT_TRUE(eventually([&] { return status("shop-of-old") == Status::running; }));
+}
+
+TEST_F(AgentTest, WhatIsStartedWithoutALeaseRunsOnceThereIsOne) {
+  settle();
+  source_.grant(Grant::refused);
+  ASSERT_TRUE(eventually([&] { return both(Status::stopped); }));
+  ASSERT_TRUE(engine_.start_outside("spare"));
+  EXPECT_TRUE(eventually([&] { return status("spare") == Status::stopped; }));
+  source_.grant(Grant::timed);
+  EXPECT_TRUE(eventually([&] { return status("spare") == Status::running; }));
 }
 
 TEST_F(AgentTest, AfterARestartItStillKnowsWhatItStopped) {

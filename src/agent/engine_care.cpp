@@ -47,46 +47,49 @@ void Agent::keep_up_with_engine() {
   }
 }
 
-/// What is up, by name; nothing while the engine does not answer.
-std::vector<std::string> Agent::look_at_engine() {
+/// Ids of what is up; nothing while the engine does not answer.
+std::set<std::string> Agent::look_at_engine() {
   const auto listed = engine_.list(Deadline::after(kListLimit));
-  std::vector<std::string> up;
-  std::map<std::string, std::string> running;
+  std::set<std::string> up;
   std::set<std::string> ids;
   if (listed) {
     for (const auto& instance : *listed) {
       ids.insert(instance.engine_id);
-      if (!is_up(instance.status)) continue;
-      up.push_back(instance.name);
-      running.emplace(instance.name, instance.engine_id);
+      if (is_up(instance.status)) up.insert(instance.engine_id);
     }
   }
   const Lock lock(mutex_);
   engine_answers_ = listed.has_value();
   if (!listed) return {};
   // What runs without a lease is not what is to run.
-  if (!keeper_.must_be_silent(boot_clock_now()) && !silent_since_) seen_running_ = std::move(running);
+  if (!keeper_.must_be_silent(boot_clock_now()) && !silent_since_) seen_running_ = up;
   Memory::Content content = memory_.content();
   content.ids = std::move(ids);
   remember(lock, std::move(content));
   return up;
 }
 
-void Agent::stop_through_engine(const std::vector<std::string>& names) {
+void Agent::stop_through_engine(const std::set<std::string>& ids) {
+  const std::vector<std::string> all(ids.begin(), ids.end());
+  {
+    const Lock lock(mutex_);
+    if (!silent_since_) return;
+    owe(lock, ids);
+  }
   std::atomic<std::size_t> next{0};
   const auto grace = std::chrono::ceil<std::chrono::seconds>(settings_.grace);
   const auto work = [&] {
-    for (std::size_t i = next++; i < names.size() && is_silent(); i = next++) {
-      const auto stopped = engine_.stop(names[i], grace, EngineProgress{}, Deadline::after(kStopLimit));
-      if (!stopped) log::warning("agent", "stopping {}: {}", names[i], stopped.error().describe());
+    for (std::size_t i = next++; i < all.size() && is_silent(); i = next++) {
+      const auto stopped = engine_.stop(all[i], grace, EngineProgress{}, Deadline::after(kStopLimit));
+      if (!stopped) log::warning("agent", "stopping {}: {}", all[i], stopped.error().describe());
     }
   };
   std::vector<std::jthread> threads;
-  for (std::size_t i = 0; i < std::min(kAtOnce, names.size()); ++i) threads.emplace_back(work);
+  for (std::size_t i = 0; i < std::min(kAtOnce, all.size()); ++i) threads.emplace_back(work);
 }
 
 void Agent::take_policies_through_engine() {
-  std::vector<std::string> names;
+  std::vector<std::string> armed;
   {
     const Lock lock(mutex_);
     if (!engine_answers_) {
@@ -95,20 +98,20 @@ void Agent::take_policies_through_engine() {
       if (silent_since_) take_policies(lock);
       return;
     }
-    for (const auto& [name, policy] : memory_.content().taken) {
-      if (!disarmed_.contains(name)) names.push_back(name);
+    for (const auto& [id, policy] : memory_.content().taken) {
+      if (!disarmed_.contains(id)) armed.push_back(id);
     }
   }
   compute::ContainerAbility* ability = engine_.containers();
-  for (const auto& name : names) {
+  for (const auto& id : armed) {
     if (ability == nullptr || !is_silent()) return;
-    const auto taken = ability->set_restart_policy(name, compute::RestartPolicy::no, Deadline::after(kListLimit));
+    const auto taken = ability->set_restart_policy(id, compute::RestartPolicy::no, Deadline::after(kListLimit));
     if (!taken && taken.error().code() != ErrorCode::not_found) {
-      log::warning("agent", "taking the restart policy of {}: {}", name, taken.error().describe());
+      log::warning("agent", "taking the restart policy of {}: {}", id, taken.error().describe());
       continue;
     }
     const Lock lock(mutex_);
-    disarmed_.insert(name);
+    disarmed_.insert(id);
   }
 }
 
@@ -123,6 +126,12 @@ void Agent::make_good() {
   start_again();
 }
 
+bool Agent::is_among(const std::vector<fleet::ContainerThere>& containers, const compute::Instance& instance) {
+  return std::ranges::any_of(containers, [&](const fleet::ContainerThere& one) {
+    return one.engine_id.empty() ? one.engine_name == instance.name : one.engine_id == instance.engine_id;
+  });
+}
+
 void Agent::give_policies_back() {
   std::map<std::string, compute::RestartPolicy> taken;
   {
@@ -130,72 +139,83 @@ void Agent::give_policies_back() {
     taken = memory_.content().taken;
   }
   compute::ContainerAbility* ability = engine_.containers();
-  for (const auto& [name, policy] : taken) {
+  for (const auto& [id, policy] : taken) {
     if (ability == nullptr || !may_act()) return;
-    if (lives_elsewhere(name)) {
-      forget_taken(name);
-      continue;
-    }
-    const auto given = ability->set_restart_policy(name, policy, Deadline::after(kListLimit));
+    const auto given = give_policy_back(*ability, id, policy);
     if (given || given.error().code() == ErrorCode::not_found) {
-      forget_taken(name);
+      forget_taken(id);
     } else {
-      log::warning("agent", "giving {} its restart policy back: {}", name, given.error().describe());
+      log::warning("agent", "giving {} its restart policy back: {}", id, given.error().describe());
     }
   }
 }
 
-void Agent::forget_taken(const std::string& name) {
+Result<void> Agent::give_policy_back(compute::ContainerAbility& ability, const std::string& id,
+                                     compute::RestartPolicy policy) {
+  const auto found = BERTH_TRY(engine_.get(id, Deadline::after(kListLimit)));
+  {
+    const Lock lock(mutex_);
+    if (is_among(not_to_start_.elsewhere, found)) return {};
+  }
+  return ability.set_restart_policy(id, policy, Deadline::after(kListLimit));
+}
+
+void Agent::forget_taken(const std::string& id) {
   const Lock lock(mutex_);
   Memory::Content content = memory_.content();
-  content.taken.erase(name);
+  content.taken.erase(id);
   remember(lock, std::move(content));
 }
 
-bool Agent::lives_elsewhere(const std::string& name) const {
-  // It may go by another name than the one that Berth knew last.
-  const auto found = engine_.get(name, Deadline::after(kListLimit));
+void Agent::forget_stopped(const std::string& id) {
   const Lock lock(mutex_);
-  return std::ranges::any_of(elsewhere_, [&](const fleet::LivesElsewhere& one) {
-    return one.engine_name == name || (found && !one.engine_id.empty() && one.engine_id == found->engine_id);
-  });
-}
-
-void Agent::forget_stopped(const std::string& name) {
-  const Lock lock(mutex_);
-  failed_starts_.erase(name);
+  failed_starts_.erase(id);
   Memory::Content content = memory_.content();
-  content.stopped.erase(name);
+  content.stopped.erase(id);
   remember(lock, std::move(content));
 }
 
 void Agent::start_again() {
-  std::set<std::string> names;
+  std::set<std::string> ids;
   {
     const Lock lock(mutex_);
-    names = memory_.content().stopped;
+    ids = memory_.content().stopped;
   }
-  for (const auto& name : names) {
+  for (const auto& id : ids) {
     if (!may_act()) return;
-    if (lives_elsewhere(name)) {
-      log::info("agent", "{} lives elsewhere now and is not started again", name);
-      forget_stopped(name);
-      continue;
-    }
-    const auto started = engine_.start(name, EngineProgress{}, Deadline::after(kStartLimit));
-    if (started || started.error().code() == ErrorCode::not_found) {
-      log::info("agent", "{} {}", name, started ? "was started again" : "is not there any more");
-      forget_stopped(name);
-      continue;
-    }
-    log::warning("agent", "starting {} again: {}", name, started.error().describe());
-    {
-      const Lock lock(mutex_);
-      if (++failed_starts_[name] < kMostStarts) continue;
-    }
-    forget_stopped(name);
-    log::error("agent", "{} is given up: it did not start {} times", name, kMostStarts);
+    start_one(id);
   }
+}
+
+void Agent::start_one(const std::string& id) {
+  // It may go by another name than it did.
+  const auto found = engine_.get(id, Deadline::after(kListLimit));
+  if (!found) {
+    if (found.error().code() == ErrorCode::not_found) forget_stopped(id);
+    return;
+  }
+  bool given_up = false;
+  {
+    const Lock lock(mutex_);
+    if (is_among(not_to_start_.changing, *found)) return;
+    given_up = is_among(not_to_start_.elsewhere, *found) || is_among(not_to_start_.unwanted, *found);
+  }
+  if (given_up) {
+    log::info("agent", "{} is to be stopped, or lives elsewhere now, and is not started again", found->name);
+    return forget_stopped(id);
+  }
+  const auto started = engine_.start(id, EngineProgress{}, Deadline::after(kStartLimit));
+  if (started) {
+    log::info("agent", "{} was started again", found->name);
+    return forget_stopped(id);
+  }
+  log::warning("agent", "starting {} again: {}", found->name, started.error().describe());
+  {
+    const Lock lock(mutex_);
+    if (++failed_starts_[id] < kMostStarts) return;
+  }
+  forget_stopped(id);
+  log::error("agent", "{} is given up: it did not start {} times", found->name, kMostStarts);
 }
 
 }  // namespace berth::agent

@@ -11,8 +11,8 @@ Holding LeaseKeeper::holding(Instant now) const {
   return now < kept_.until ? Holding::timed : Holding::nothing;
 }
 
-fleet::LeaseRequest LeaseKeeper::request(Instant now, std::uint32_t running, bool leaving) const {
-  return {holding(now), running, leaving, last_answer_};
+fleet::LeaseRequest LeaseKeeper::request(Instant now, std::uint32_t running, std::uint32_t owes, bool leaving) const {
+  return {holding(now), running, owes, leaving, last_answer_};
 }
 
 void LeaseKeeper::take(const fleet::LeaseAnswer& answer, Instant sent) {

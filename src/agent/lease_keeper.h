@@ -25,7 +25,7 @@ class LeaseKeeper {
   /// Whether nothing may run now.
   bool must_be_silent(Instant now) const { return holding(now) == fleet::Holding::nothing; }
   /// What to ask now.
-  fleet::LeaseRequest request(Instant now, std::uint32_t running, bool leaving) const;
+  fleet::LeaseRequest request(Instant now, std::uint32_t running, std::uint32_t owes, bool leaving) const;
   /// Takes the answer to a request that was sent at `sent`. Answers are taken in the order of their requests; one that
   /// was given up waiting for is not taken any more.
   void take(const fleet::LeaseAnswer& answer, Instant sent);

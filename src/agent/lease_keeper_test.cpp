@@ -13,7 +13,7 @@ using std::chrono::seconds;
 constexpr Instant kStart{std::chrono::hours(1)};
 
 fleet::LeaseAnswer answer(Grant grant, std::int64_t number = 1) {
-  return {.grant = grant, .number = number, .terms = {}, .elsewhere = {}};
+  return {.grant = grant, .number = number, .terms = {}, .not_to_start = {}};
 }
 
 TEST(LeaseKeeperTest, AnAgentThatNeverHadALeaseLetsEverythingRun) {
@@ -66,12 +66,12 @@ TEST(LeaseKeeperTest, WhatWasKeptHoldsAfterAStart) {
 TEST(LeaseKeeperTest, ARequestTellsWhatIsHeldAndWhichAnswerIsKnown) {
   LeaseKeeper keeper;
   keeper.take(answer(Grant::timed, 42), kStart);
-  const auto request = keeper.request(kStart + seconds(1), 3, true);
+  const auto request = keeper.request(kStart + seconds(1), 3, 2, true);
   EXPECT_EQ(request.holding, Holding::timed);
   EXPECT_EQ(request.running, 3u);
   EXPECT_TRUE(request.leaving);
   EXPECT_EQ(request.last_answer, 42);
-  EXPECT_EQ(keeper.request(kStart + seconds(60), 0, false).holding, Holding::nothing);
+  EXPECT_EQ(keeper.request(kStart + seconds(60), 0, 0, false).holding, Holding::nothing);
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ class Memory {
   struct Content {
     KeptLease lease = {};
     std::set<std::string> ids = {};      ///< of containers, as the engine told them
-    std::set<std::string> stopped = {};  ///< names of those that it stopped itself, to start them again
-    std::map<std::string, compute::RestartPolicy> taken = {};  ///< by name: policies to be given back
+    std::set<std::string> stopped = {};  ///< ids of those that it stopped itself, to start them again
+    std::map<std::string, compute::RestartPolicy> taken = {};  ///< by id: policies to be given back
     bool operator==(const Content&) const;
   };
 

@@ -21,7 +21,7 @@ std::set<std::string> Agent::ids() const {
   std::set<std::string> all = container_ids_in(settings_.containers);
   const Lock lock(mutex_);
   all.insert(memory_.content().ids.begin(), memory_.content().ids.end());
-  for (const auto& [name, id] : seen_running_) all.insert(id);
+  all.insert(seen_running_.begin(), seen_running_.end());
   return all;
 }
 
@@ -53,16 +53,18 @@ void Agent::keep_order() {
 void Agent::begin_silence(const Lock& lock, Instant now) {
   silent_since_ = now;
   log::warning("agent", "no lease: stopping everything ({} containers ran)", seen_running_.size());
-  Memory::Content content = memory_.content();
-  for (const auto& [name, id] : seen_running_) content.stopped.insert(name);
+  owe(lock, seen_running_);
   // Also what was started since the engine was looked at.
-  for (const auto& id : ContainerProcesses::running(container_ids_in(settings_.containers))) {
-    if (auto name = container_name(settings_.containers, id)) content.stopped.insert(std::move(*name));
-  }
-  remember(lock, std::move(content));
+  owe(lock, ContainerProcesses::running(container_ids_in(settings_.containers)));
   disarmed_.clear();
   take_policies(lock);
   tell_change(lock);
+}
+
+void Agent::owe(const Lock& lock, const std::set<std::string>& ids) {
+  Memory::Content content = memory_.content();
+  content.stopped.insert(ids.begin(), ids.end());
+  remember(lock, std::move(content));
 }
 
 void Agent::take_policies(const Lock& lock) {
@@ -70,8 +72,8 @@ void Agent::take_policies(const Lock& lock) {
   if (taken.empty()) return;
   Memory::Content content = memory_.content();
   for (const auto& [id, policy] : taken) {
-    content.taken[policy.container] = policy.policy;
-    if (policy.starts) content.stopped.insert(policy.container);
+    content.taken[id] = policy.policy;
+    if (policy.starts) content.stopped.insert(id);
   }
   remember(lock, std::move(content));
 }
@@ -85,10 +87,13 @@ void Agent::silence(Instant now) {
     since = *silent_since_;
     asked_first = engine_answers_ && now < since + settings_.grace;
   }
+  const auto running = ContainerProcesses::running(all);
   // The engine stops them meanwhile, as they would like to be stopped.
-  const std::size_t left = asked_first ? ContainerProcesses::running(all).size() : ContainerProcesses::kill(all);
+  const std::size_t left = asked_first ? running.size() : ContainerProcesses::kill(all);
   {
     const Lock lock(mutex_);
+    // What is begun meanwhile by others is to run later too, unless Berth says otherwise.
+    owe(lock, running);
     quiet_rounds_ = left == 0 ? quiet_rounds_ + 1 : 0;
   }
   if (left > 0 && now >= since + terms_.stopping) use_last_resort(left);

@@ -19,12 +19,18 @@ Result<fleet::Grant> grant_of(const std::string& word) {
   return Error(ErrorCode::internal, "cli.answer", {"服务器的回答无法理解", "the server's answer makes no sense"});
 }
 
+std::vector<fleet::ContainerThere> containers_of(const std::vector<wire::ContainerThereLine>& lines) {
+  std::vector<fleet::ContainerThere> containers;
+  for (const auto& line : lines) containers.push_back({line.name, line.id});
+  return containers;
+}
+
 }  // namespace
 
 Result<fleet::LeaseAnswer> AgentLeaseSource::ask(const fleet::LeaseRequest& request, Deadline deadline) {
   wire::LeaseAsked asked{
       server_,         std::string(token_.reveal()), std::string(name(request.holding)), request.running,
-      request.leaving, request.last_answer};
+      request.owes,    request.leaving,              request.last_answer};
   std::string body = json::to_json(asked);
   auto text = client_.call(http::Method::post, kLease, body, deadline.remaining());
   wipe(body);
@@ -37,7 +43,7 @@ Result<fleet::LeaseAnswer> AgentLeaseSource::ask(const fleet::LeaseRequest& requ
   answer.terms.duration = std::chrono::milliseconds(given.duration);
   answer.terms.renewal = std::chrono::milliseconds(given.renewal);
   answer.terms.stopping = std::chrono::milliseconds(given.stopping);
-  for (const auto& one : given.elsewhere) answer.elsewhere.push_back({one.name, one.id});
+  answer.not_to_start = {containers_of(given.elsewhere), containers_of(given.unwanted), containers_of(given.changing)};
   return answer;
 }
 

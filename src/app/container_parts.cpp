@@ -123,6 +123,7 @@ Result<void> ContainerParts::build(const Ground& ground) {
   leases_ = BERTH_TRY(fleet::LeaseBook::create(
       terms_of(configuration.containers),
       {database, audit, clock, fleet::lease_surroundings(*servers_, *containers_)}));
+  containers_->heed(*leases_);
   fleet::ServerResources::Settings resources;
   resources.staging = configuration.state.folder / "imports";
   resources_ =

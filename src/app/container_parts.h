@@ -73,8 +73,8 @@ class ContainerParts {
   rental::AccessTable access_;
   std::unique_ptr<fleet::ServerRegistry> servers_;
   std::unique_ptr<fleet::Registries> registries_;
-  std::unique_ptr<fleet::Containers> containers_;
   std::unique_ptr<fleet::LeaseBook> leases_;
+  std::unique_ptr<fleet::Containers> containers_;
   std::unique_ptr<fleet::ServerResources> resources_;
   std::unique_ptr<fleet::HighAvailability> ha_;
   std::unique_ptr<fleet::FailoverWatch> failover_;

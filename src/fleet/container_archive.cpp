@@ -26,10 +26,6 @@ Error unsupported() {
   return Error(ErrorCode::unsupported, "engine.unsupported", {"该引擎不支持此功能", "This engine cannot do that"});
 }
 
-bool is_up(compute::Status status) {
-  return status != compute::Status::stopped && status != compute::Status::error;
-}
-
 /// The image that an archived file system becomes where its own image is nowhere to be had.
 std::string image_of_archive(ContainerId id) {
   return fmt::format("berth-archive/{}:latest", id.value());
@@ -97,7 +93,7 @@ Result<std::string> Containers::put_away(const Target& begun, operations::Contex
   const std::string& engine_name = begun.row->engine_name;
   const Deadline deadline = context.deadline();
   auto read = unit->inventory->reread(engine_name, deadline.sooner(settings_.quick_limit));
-  const bool was_running = is_up(BERTH_TRY(std::move(read))->status);
+  const bool was_running = is_to_run(*begun.row, BERTH_TRY(std::move(read))->status);
   const std::string archive_name = archive_folder::new_name(id, parts_.clock.now());
   const auto row = BERTH_TRY(catalog_.change(id, [&](store::Transaction&, ContainerRow& now) -> Result<void> {
     if (now.presence != Presence::present || now.pending) return container_busy(now.name);
@@ -176,10 +172,14 @@ Result<bool> Containers::settle_archive(const Target& target, Deadline deadline)
 }
 
 Result<UnitPointer> Containers::place_archived(const ContainerRow& row) {
-  if (const auto home = parts_.servers.find(row.server)) {
+  const std::set<ServerId> barred = remains_.servers_of(row.id);
+  const auto home = parts_.servers.find(row.server);
+  if (home && !barred.contains(row.server)) {
     if (auto unit = place(home->server.name, row.name, row.desired.limits)) return unit;
   }
-  return place(std::nullopt, row.name, row.desired.limits);
+  auto elsewhere = place(std::nullopt, row.name, row.desired.limits, barred);
+  if (!elsewhere && home && barred.contains(row.server)) return remains_there(home->server.name, row.name);
+  return elsewhere;
 }
 
 Result<void> Containers::restore(const Caller& caller, const std::string& name) {

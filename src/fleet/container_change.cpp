@@ -109,7 +109,7 @@ Result<std::string> Containers::carry_change(const Target& begun, Pending pendin
   const Deadline deadline = context.deadline();
   auto read = begun.unit->inventory->reread(begun.row->engine_name, deadline.sooner(settings_.quick_limit));
   const compute::InstancePointer instance = BERTH_TRY(std::move(read));
-  pending.was_running = is_up(instance->status);
+  pending.was_running = is_to_run(*begun.row, instance->status);
   if (pending.name != begun.row->name && pending.name != begun.row->engine_name &&
       BERTH_TRY(has(begun.unit, pending.name, deadline))) {
     return container_exists(pending.name);

@@ -46,8 +46,8 @@ std::vector<PlacementCandidate> Containers::candidates(const ContainerView& view
     candidate.placement = view.server.placement;
     candidate.health = view.status.health;
     const auto unit = parts_.servers.unit(view.server.id);
-    candidate.connected =
-        unit != nullptr && unit->inventory->snapshot()->health.connected && !remains_.fenced(view.server.id);
+    candidate.connected = unit != nullptr && unit->inventory->snapshot()->health.connected &&
+                          !remains_.fenced(view.server.id) && lets_run(view.server.id);
     candidate.cpus = view.status.cpus;
     candidate.memory_bytes = view.status.memory_bytes;
     candidates.push_back(std::move(candidate));
@@ -66,6 +66,9 @@ std::vector<PlacementCandidate> Containers::candidates(const ContainerView& view
 
 Result<UnitPointer> Containers::place(const std::optional<std::string>& server, const std::string& name,
                                       const compute::InstanceLimits& limits, const std::set<ServerId>& except) {
+  for (const auto& unit : parts_.servers.units()) {
+    if (server && unit->name == *server) BERTH_CHECK(wait_for_lease(unit));
+  }
   const std::lock_guard placing(placing_mutex_);
   const auto view = catalog_.book().view();
   auto all = candidates(*view);

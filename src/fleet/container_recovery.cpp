@@ -194,7 +194,7 @@ Result<std::string> Containers::bring_elsewhere(ContainerId id, const UnitPointe
   const bool to_recover = BERTH_TRY(end_pending_for_recovery(row, deadline));
   row = catalog_.book().row(id);
   if (!to_recover || row == nullptr || row->presence != Presence::present) return std::string("null");
-  if (remains_.has(to->id, id) || BERTH_TRY(has(to, row->engine_name, deadline))) {
+  if (remains_.servers_of(id).contains(to->id) || BERTH_TRY(has(to, row->engine_name, deadline))) {
     return container_exists(row->engine_name);
   }
   std::optional<archive_folder::Manifest> manifest;

@@ -77,9 +77,7 @@ FleetState Containers::fleet_state() const {
     for (const auto& mount : row->desired.settings.mounts) {
       if (!mount.is_host_path()) placed.volumes.insert(mount.source);
     }
-    for (const auto& server : state.servers) {
-      if (remains_.has(server.id, row->id)) placed.barred.insert(server.id);
-    }
+    placed.barred = remains_.servers_of(row->id);
     placed.movable = !row->pending && check_movable(*row).has_value();
     state.containers.push_back(std::move(placed));
   }
@@ -117,17 +115,11 @@ Result<operations::TicketPointer> Containers::relocate(const Caller& caller, con
                   fmt::format("Container {} is on server {} already", name, *server)});
   }
   BERTH_CHECK(check_movable(*target.row));
-  std::set<ServerId> except{target.unit->id};
+  std::set<ServerId> except = remains_.servers_of(target.row->id);
   for (const auto& view : parts_.servers.list()) {
-    if (!remains_.has(view.server.id, target.row->id)) continue;
-    if (server && *server == view.server.name) {
-      return Error(
-          ErrorCode::conflict, "relocation.remains",
-          {fmt::format("服务器 {} 上还有容器 {} 的旧副本，请先在该服务器上删除", *server, name),
-           fmt::format("Server {} still has an older copy of container {}: remove it there first", *server, name)});
-    }
-    except.insert(view.server.id);
+    if (server && *server == view.server.name && except.contains(view.server.id)) return remains_there(*server, name);
   }
+  except.insert(target.unit->id);
   const UnitPointer to = BERTH_TRY(place(server, name, target.row->desired.limits, except));
   const auto room = hold_room(to->id, name);
   if (target.unit->engine->archives() == nullptr || to->engine->archives() == nullptr) return unsupported();
@@ -247,7 +239,7 @@ Result<std::string> Containers::move_away(const Target& begun, const UnitPointer
   context.on_cancel([] {});
   auto read = unit->inventory->reread(engine_name, deadline.sooner(settings_.quick_limit));
   const Status status = BERTH_TRY(std::move(read))->status;
-  const bool was_running = is_up(status);
+  const bool was_running = is_to_run(*begun.row, status);
   const std::string archive_name = archive_folder::new_name(id, parts_.clock.now());
   BERTH_CHECK(prepare_move(begun, to, was_running, archive_name, deadline));
   context.undo().push([this, gate = gate_, begun] {

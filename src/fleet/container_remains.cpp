@@ -31,8 +31,8 @@ Result<void> Containers::mark_fenced(ServerId server, const std::string& how, co
   return remains_.load();
 }
 
-std::vector<LivesElsewhere> Containers::living_elsewhere(ServerId server) const {
-  std::vector<LivesElsewhere> all;
+std::vector<ContainerThere> Containers::living_elsewhere(ServerId server) const {
+  std::vector<ContainerThere> all;
   for (const auto& remains : remains_.on(server)) {
     all.push_back({remains.engine_name, remains.engine_id});
     // A replacement that was under way has left them behind too.
@@ -40,6 +40,36 @@ std::vector<LivesElsewhere> Containers::living_elsewhere(ServerId server) const 
     all.push_back({spare_name(remains.container), ""});
   }
   return all;
+}
+
+Error remains_there(const std::string& server, const std::string& name) {
+  return Error(ErrorCode::conflict, "relocation.remains",
+               {fmt::format("服务器 {} 上还有容器 {} 的旧副本，请先在该服务器上删除", server, name),
+                fmt::format("Server {} still has an older copy of container {}: remove it there first", server, name)});
+}
+
+NotToStart Containers::not_to_start(ServerId server) const {
+  NotToStart apart;
+  // Before the rows: what ends meanwhile shows there how it has ended.
+  const std::multiset<ContainerId> active = [this] {
+    const std::lock_guard lock(active_mutex_);
+    return active_;
+  }();
+  apart.elsewhere = living_elsewhere(server);
+  for (const auto& row : catalog_.book().rows()) {
+    const bool comes = row->pending && row->pending->server == server;
+    if (row->server != server && !comes) continue;
+    const bool changing = row->pending || row->presence == Presence::creating || active.contains(row->id);
+    if (changing) {
+      // By any of the names that a change gives it.
+      for (const auto& name : {row->engine_name, engine_name_after(*row), fresh_name(row->id), spare_name(row->id)}) {
+        apart.changing.push_back({name, ""});
+      }
+    } else if (row->presence == Presence::present && !row->desired.running) {
+      apart.unwanted.push_back({row->engine_name, row->engine_id});
+    }
+  }
+  return apart;
 }
 
 Result<void> Containers::forget_remains(const Remains& remains) {

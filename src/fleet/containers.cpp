@@ -25,6 +25,16 @@ constexpr std::chrono::milliseconds kPatience{2000};
 constexpr std::chrono::milliseconds kSettling{10'000};
 constexpr std::chrono::milliseconds kGlance{10};
 constexpr std::string_view kSettle = "container.settle";
+/// Between looks at a lease.
+constexpr std::chrono::milliseconds kLeaseLook{50};
+
+Error no_lease(const std::string& server) {
+  return Error(ErrorCode::unavailable, "server.no_lease",
+               {fmt::format("服务器 {} 的代理目前没有租约，其容器已停止或将被停止；请检查该服务器上的 berth agent 后重试", server),
+                fmt::format("The agent of server {} has no lease now, so its containers are stopped or will be; try "
+                            "again, or look at berth agent there",
+                            server)});
+}
 
 Error unsupported() {
   return Error(ErrorCode::unsupported, "engine.unsupported", {"该引擎不支持此功能", "This engine cannot do that"});
@@ -212,6 +222,25 @@ Result<compute::InstancePointer> Containers::confirm(const Target& target) {
   return known;
 }
 
+bool Containers::lets_run(ServerId server) const {
+  const LeaseBook* leases = leases_;
+  return leases == nullptr || leases->lets_run(server);
+}
+
+Result<void> Containers::wait_for_lease(const UnitPointer& unit) const {
+  const Deadline patience = Deadline::after(settings_.lease_patience);
+  while (!lets_run(unit->id)) {
+    if (patience.expired()) return no_lease(unit->name);
+    std::this_thread::sleep_for(kLeaseLook);
+  }
+  return {};
+}
+
+bool Containers::is_to_run(const ContainerRow& row, compute::Status status) const {
+  const bool up = status != compute::Status::stopped && status != compute::Status::error;
+  return up || (row.desired.running && !lets_run(row.server));
+}
+
 Result<operations::TicketPointer> Containers::submit(const audit::Origin& origin, Change change) {
   {
     const std::lock_guard lock(active_mutex_);
@@ -224,6 +253,8 @@ Result<operations::TicketPointer> Containers::submit(const audit::Origin& origin
       if (const auto at = active_.find(id); at != active_.end()) active_.erase(at);
     }
   });
+  // Once it is known as busy: then the agent lets it be if it comes to have lost its lease after this.
+  if (change.kind != kSettle) BERTH_CHECK(wait_for_lease(change.unit));
   const auto work = std::make_shared<operations::Work>(std::move(change.work));
   const Deadline patience = Deadline::after(kSettling);
   while (true) {

@@ -16,6 +16,7 @@
 #include "fleet/container_catalog.h"
 #include "fleet/container_service.h"
 #include "fleet/image_pull.h"
+#include "fleet/lease_book.h"
 #include "fleet/placement.h"
 #include "fleet/relocation.h"
 #include "fleet/remains.h"
@@ -44,6 +45,8 @@ class Containers final : public ContainerService, public ContainerMover {
     std::chrono::seconds stop_grace{10};  ///< then by force
     /// How long a replacement must have run before the container that it replaces goes.
     std::chrono::milliseconds proving{3'000};
+    /// How long a change waits until its server's agent is known to have a lease.
+    std::chrono::milliseconds lease_patience{2'500};
   };
   /// What it works with; everything outlives it.
   struct Parts {
@@ -59,6 +62,8 @@ class Containers final : public ContainerService, public ContainerMover {
   /// Loads the catalog, follows the servers of the registry, and registers as the reconciler of "container."
   /// operations. Before it is destroyed the operations must have been drained.
   static Result<std::unique_ptr<Containers>> create(Settings settings, const Parts& parts);
+  /// From now on nothing is begun on a server where its agent may have stopped what is to run. `leases` outlives this.
+  void heed(const LeaseBook& leases) { leases_ = &leases; }
   Containers(const Containers&) = delete;
   Containers& operator=(const Containers&) = delete;
   ~Containers() override;
@@ -98,7 +103,8 @@ class Containers final : public ContainerService, public ContainerMover {
   Result<operations::TicketPointer> recover(const audit::Origin& origin, ContainerId container, ServerId to,
                                             const std::vector<ContainerId>& siblings) override;
   std::optional<FenceMark> fenced(ServerId server) const override { return remains_.fenced(server); }
-  std::vector<LivesElsewhere> living_elsewhere(ServerId server) const override;
+  std::vector<ContainerThere> living_elsewhere(ServerId server) const override;
+  NotToStart not_to_start(ServerId server) const override;
   Result<void> mark_fenced(ServerId server, const std::string& how, const audit::Origin& origin) override;
 
   /// Everything that a list shows now; its pointer changes with every change, counters included.
@@ -138,6 +144,11 @@ class Containers final : public ContainerService, public ContainerMover {
   bool may(const Caller& caller, const Container& container, Right right) const;
   Result<Target> target_of(const ContainerPointer& container);
   Result<compute::InstancePointer> confirm(const Target& target);
+  /// Errors: unavailable "server.no_lease".
+  Result<void> wait_for_lease(const UnitPointer& unit) const;
+  bool lets_run(ServerId server) const;
+  /// Whether it is to run: by how it stands there, or by what was wished where its agent may have stopped it.
+  bool is_to_run(const ContainerRow& row, compute::Status status) const;
   Result<operations::TicketPointer> submit(const audit::Origin& origin, Change change);
   Result<void> wait_for(const Result<operations::TicketPointer>& ticket, std::chrono::milliseconds limit) const;
   Result<void> carry_out(const audit::Origin& origin, Change change);
@@ -284,6 +295,7 @@ class Containers final : public ContainerService, public ContainerMover {
   const Parts parts_;
   ContainerCatalog catalog_;
   RemainsBook remains_;
+  std::atomic<const LeaseBook*> leases_{nullptr};
 
   std::mutex placing_mutex_;
   /// What containers that are about to be on a server will take there, by name, until the book shows them.

@@ -392,7 +392,7 @@ class AgentFailoverTest : public FailoverTest {
         watch_settings_, FailoverWatch::Parts{*ha_, *registry_, *leases_, *containers_, system_clock()});
   }
   Grant ask(Holding holding, std::uint32_t running) {
-    const auto answer = take(leases_->answer("one", token_, {holding, running, false, last_answer_}));
+    const auto answer = take(leases_->answer("one", token_, {holding, running, 0, false, last_answer_}));
     last_answer_ = answer.number;
     return answer.grant;
   }
@@ -454,7 +454,7 @@ TEST_F(AgentFailoverTest, AnEngineThatStaysDownIsGivenUpAfterAWhile) {
 TEST_F(AgentFailoverTest, AnAgentThatLeftIsNoFence) {
   put("web", "one");
   bind();
-  EXPECT_EQ(take(leases_->answer("one", token_, {Holding::timed, 1, true, last_answer_})).grant, Grant::released);
+  EXPECT_EQ(take(leases_->answer("one", token_, {Holding::timed, 1, 0, true, last_answer_})).grant, Grant::released);
   cut_off("one");
   expect_error(ha_->fail_over(id_of("one"), false, admin().origin), ErrorCode::conflict, "failover.not_fenced");
   EXPECT_FALSE(failed_over());

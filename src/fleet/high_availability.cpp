@@ -85,7 +85,8 @@ LeaseBook::Surroundings lease_surroundings(const ServerRegistry& servers, const 
             return view ? std::optional(view->server) : std::nullopt;
           },
           .fenced = [&mover](ServerId server) { return mover.fenced(server).has_value(); },
-          .elsewhere = [&mover](ServerId server) { return mover.living_elsewhere(server); }};
+          .elsewhere = [&mover](ServerId server) { return mover.living_elsewhere(server); },
+          .not_to_start = [&mover](ServerId server) { return mover.not_to_start(server); }};
 }
 
 HighAvailability::HighAvailability(Settings settings, const Parts& parts)
@@ -300,7 +301,7 @@ Result<MovesResult> HighAvailability::evacuate(ServerId server, bool confirmed, 
     }
     // Tried again only where another attempt may end differently.
     const bool again = std::ranges::any_of(part.not_moved, [](const NotMoved& one) {
-      return one.reason == "engine.unavailable" || one.reason == "engine.timeout";
+      return one.reason == "engine.unavailable" || one.reason == "engine.timeout" || one.reason == "server.no_lease";
     });
     std::ranges::move(part.moved, std::back_inserter(result.moved));
     result.not_moved = std::move(part.not_moved);

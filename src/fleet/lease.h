@@ -40,23 +40,31 @@ enum class Grant {
 struct LeaseRequest {
   Holding holding = Holding::unbound;
   std::uint32_t running = 0;  ///< containers of which processes are there
+  std::uint32_t owes = 0;     ///< containers that it has stopped and not started again yet
   bool leaving = false;       ///< it ends in order and asks to be released
   /// Number of the last answer that it has taken up; 0 for none. What it says counts only if it knows the newest, so
   /// that a request which was long on its way tells nothing that is not true any more.
   std::int64_t last_answer = 0;
 };
 
-/// A container that lives on another server now, and is not to be started here.
-struct LivesElsewhere {
+/// A container as its server's engine knows it.
+struct ContainerThere {
   std::string engine_name;
   std::string engine_id;  ///< "" for whatever goes by that name
+};
+
+/// What an agent does not start again of what it has stopped.
+struct NotToStart {
+  std::vector<ContainerThere> elsewhere;  ///< live on another server now: nor are their restart policies given back
+  std::vector<ContainerThere> unwanted;   ///< are to be stopped
+  std::vector<ContainerThere> changing;   ///< are being changed: not yet
 };
 
 struct LeaseAnswer {
   Grant grant = Grant::refused;
   std::int64_t number = 0;
   LeaseTerms terms;
-  std::vector<LivesElsewhere> elsewhere;
+  NotToStart not_to_start;  ///< to one that owes nothing: only what lives elsewhere
 };
 
 /// What may be counted on of a server's agent.

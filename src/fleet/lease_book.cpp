@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::string_view kTokenBeginning = "berth_agent_";
 constexpr std::size_t kTokenBytes = 32;
+/// Leases of one agent: more than are given while one request is on its way.
+constexpr std::size_t kRemembered = 32;
 
 Error bad_token() {
   return Error(ErrorCode::unauthenticated, "lease.token",
@@ -118,16 +120,46 @@ Result<LeaseAnswer> LeaseBook::answer(const std::string& server, std::string_vie
   {
     const std::lock_guard lock(entry->mutex);
     if (!hash.matches(entry->token_hash)) return bad_token();
+    note_what_it_says(*entry, request);
     answer.grant = BERTH_TRY(decide(*known, *entry, request));
-    if (answer.grant != Grant::refused) {
-      // Also greater than those of an earlier run.
-      entry->number = std::max(entry->number + 1, parts_.clock.now().time_since_epoch().count());
-    }
+    note_what_it_gets(*entry, request, answer.grant);
     answer.number = entry->number;
   }
   answer.terms = terms_;
-  answer.elsewhere = parts_.surroundings.elsewhere(known->id);
+  if (request.owes > 0) {
+    answer.not_to_start = parts_.surroundings.not_to_start(known->id);
+  } else {
+    answer.not_to_start.elsewhere = parts_.surroundings.elsewhere(known->id);
+  }
   return answer;
+}
+
+const LeaseBook::Given* LeaseBook::find_given(const Entry& entry, std::int64_t number) {
+  const auto at = std::ranges::find(entry.given, number, &Given::number);
+  return at == entry.given.end() ? nullptr : &*at;
+}
+
+void LeaseBook::note_what_it_says(Entry& entry, const LeaseRequest& request) const {
+  const bool knows_newest = entry.number == 0 || request.last_answer == entry.number;
+  entry.owes = request.owes > 0 || (entry.owes && !knows_newest);
+  // A lease begins when it is asked for: after that was given which its request knew of.
+  const Given* held = find_given(entry, request.last_answer);
+  if (request.holding != Holding::timed) {
+    entry.held_until = {};
+  } else if (held != nullptr && held->asked_after) {
+    entry.held_until = std::max(entry.held_until, *held->asked_after + terms_.duration);
+  }
+}
+
+void LeaseBook::note_what_it_gets(Entry& entry, const LeaseRequest& request, Grant grant) const {
+  if (grant == Grant::released) entry.owes = false;
+  if (grant == Grant::refused) return entry.given.clear();
+  const Given* known = find_given(entry, request.last_answer);
+  const auto asked_after = known != nullptr ? std::optional(known->at) : std::nullopt;
+  // Also greater than those of an earlier run.
+  entry.number = std::max(entry.number + 1, parts_.clock.now().time_since_epoch().count());
+  entry.given.push_back({entry.number, entry.granted, asked_after});
+  if (entry.given.size() > kRemembered) entry.given.pop_front();
 }
 
 Result<Grant> LeaseBook::decide(const Server& server, Entry& entry, const LeaseRequest& request) {
@@ -168,6 +200,17 @@ AgentView LeaseBook::agent(ServerId server) const {
   if (entry->heard) view.silent_for = std::chrono::duration_cast<std::chrono::milliseconds>(now - *entry->heard);
   view.silent = has_ended(*entry, now);
   return view;
+}
+
+bool LeaseBook::lets_run(ServerId server) const {
+  const EntryPointer entry = find(server);
+  if (entry == nullptr) return true;
+  const std::lock_guard lock(entry->mutex);
+  const Instant now = parts_.clock.instant();
+  // Whoever was not heard of for long stops everything, or is not counted on.
+  const bool owes = entry->owes && entry->heard && now < *entry->heard + terms_.certain_after();
+  if (owes || entry->closed) return false;
+  return entry->bond != Bond::timed || now < entry->held_until;
 }
 
 void LeaseBook::close(ServerId server) {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,7 +40,8 @@ class LeaseBook {
     std::function<std::optional<Server>(const std::string& name)> server;
     /// Whether it is written down that nothing runs there.
     std::function<bool(ServerId)> fenced;
-    std::function<std::vector<LivesElsewhere>(ServerId)> elsewhere;
+    std::function<std::vector<ContainerThere>(ServerId)> elsewhere;
+    std::function<NotToStart(ServerId)> not_to_start;
   };
   struct Parts {
     store::Database& database;
@@ -60,6 +62,10 @@ class LeaseBook {
 
   AgentView agent(ServerId server) const;
 
+  /// Whether what is started on a server keeps running, and what stands still there was not stopped by its agent. False
+  /// also while that is not certain: for about two renewals after a start of Berth or of an agent.
+  bool lets_run(ServerId server) const;
+
   /// Gives the agent of a server no more leases, so that `is_certain` becomes true; until `reopen`.
   void close(ServerId server);
   void reopen(ServerId server);
@@ -78,6 +84,12 @@ class LeaseBook {
   const LeaseTerms& terms() const { return terms_; }
 
  private:
+  /// A lease that was given.
+  struct Given {
+    std::int64_t number = 0;
+    Instant at{};
+    std::optional<Instant> asked_after;  ///< its request was certainly sent after this
+  };
   struct Entry {
     mutable std::mutex mutex;  ///< held while its row is written
     std::string token_hash;
@@ -86,6 +98,9 @@ class LeaseBook {
     Instant granted{};        ///< when the last lease was given
     std::int64_t number = 0;  ///< of the last answer that granted or released; 0: none since the start
     std::optional<Instant> heard;
+    bool owes = false;  ///< its agent has stopped what it has not started again
+    std::deque<Given> given;  ///< the newest leases, since the last refusal
+    Instant held_until{};  ///< the agent certainly has its lease until then
     bool closed = false;
     bool stopped = false;  ///< since it was closed its agent said that nothing runs
   };
@@ -96,6 +111,9 @@ class LeaseBook {
   Result<void> bind(ServerId server, Entry& entry, Bond bond, std::string_view why);
   Result<Grant> decide(const Server& server, Entry& entry, const LeaseRequest& request);
   bool has_ended(const Entry& entry, Instant now) const;
+  static const Given* find_given(const Entry& entry, std::int64_t number);
+  void note_what_it_says(Entry& entry, const LeaseRequest& request) const;
+  void note_what_it_gets(Entry& entry, const LeaseRequest& request, Grant grant) const;
 
   const LeaseTerms terms_;
   const Parts parts_;

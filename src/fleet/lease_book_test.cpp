@@ -10,6 +10,7 @@ namespace berth::fleet {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 /// An agent that keeps to the rules, and its server; on both stores.
@@ -32,7 +33,8 @@ class LeaseBookTest : public ::testing::TestWithParam<store::Dialect> {
                                                return name == "one" ? std::optional(server_) : std::nullopt;
                                              },
                                              .fenced = [this](ServerId) { return fenced_; },
-                                             .elsewhere = [this](ServerId) { return elsewhere_; }}}));
+                                             .elsewhere = [this](ServerId) { return elsewhere_; },
+                                             .not_to_start = [this](ServerId) { return not_to_start_; }}}));
   }
   template <class T>
   static T take(Result<T> result) {
@@ -40,8 +42,8 @@ class LeaseBookTest : public ::testing::TestWithParam<store::Dialect> {
     if constexpr (!std::is_void_v<T>) return std::move(*result);
   }
 
-  Grant ask(Holding holding, std::uint32_t running = 3, bool leaving = false) {
-    const auto answer = take(book_->answer("one", token_, {holding, running, leaving, last_answer_}));
+  Grant ask(Holding holding, std::uint32_t running = 3, bool leaving = false, std::uint32_t owes = 0) {
+    const auto answer = take(book_->answer("one", token_, {holding, running, owes, leaving, last_answer_}));
     last_answer_ = answer.number;
     return answer.grant;
   }
@@ -62,7 +64,8 @@ class LeaseBookTest : public ::testing::TestWithParam<store::Dialect> {
   LeaseTerms terms_;
   Server server_;
   bool fenced_ = false;
-  std::vector<LivesElsewhere> elsewhere_;
+  std::vector<ContainerThere> elsewhere_;
+  NotToStart not_to_start_;
   std::unique_ptr<LeaseBook> book_;
   std::string token_;
   std::int64_t last_answer_ = 0;
@@ -140,12 +143,12 @@ TEST_P(LeaseBookTest, AnAgentThatSaysThatNothingRunsIsBelievedAtOnce) {
 
 TEST_P(LeaseBookTest, ARequestThatWasLongOnItsWaySaysNothing) {
   bind();
-  const LeaseRequest late{Holding::nothing, 0, false, last_answer_ - 1};
+  const LeaseRequest late{Holding::nothing, 0, 0, false, last_answer_ - 1};
   book_->close(server_.id);
   EXPECT_EQ(take(book_->answer("one", token_, late)).grant, Grant::refused);
   EXPECT_FALSE(book_->is_certain(server_.id));
   book_->reopen(server_.id);
-  const LeaseRequest held{Holding::timed, 3, false, last_answer_};
+  const LeaseRequest held{Holding::timed, 3, 0, false, last_answer_};
   EXPECT_EQ(ask(Holding::timed, 3, true), Grant::released);
   EXPECT_EQ(take(book_->answer("one", token_, held)).grant, Grant::timed);
   EXPECT_EQ(bond(), Bond::none) << "it was released after it had sent that";
@@ -262,7 +265,62 @@ TEST_P(LeaseBookTest, ContainersThatRunWithoutALeaseEndTheTrust) {
 
 TEST_P(LeaseBookTest, AnAgentHearsWhatItMustNotStart) {
   elsewhere_ = {{"web", "abc"}};
-  EXPECT_THAT(take(book_->answer("one", token_, {})).elsewhere, SizeIs(1));
+  not_to_start_ = {.elsewhere = elsewhere_, .unwanted = {{"shop", "def"}}, .changing = {{"wiki", ""}}};
+  const auto told = take(book_->answer("one", token_, {})).not_to_start;
+  EXPECT_THAT(told.elsewhere, SizeIs(1));
+  EXPECT_THAT(told.unwanted, IsEmpty()) << "it starts nothing";
+  const auto owing = take(book_->answer("one", token_, {.holding = Holding::nothing, .owes = 2})).not_to_start;
+  EXPECT_THAT(owing.elsewhere, SizeIs(1));
+  EXPECT_THAT(owing.unwanted, SizeIs(1));
+  EXPECT_THAT(owing.changing, SizeIs(1));
+}
+
+TEST_P(LeaseBookTest, AServerWithoutAnAgentLetsContainersRun) {
+  EXPECT_TRUE(book_->lets_run(ServerId(99)));
+  EXPECT_TRUE(book_->lets_run(server_.id)) << "nobody stops anything there yet";
+}
+
+TEST_P(LeaseBookTest, AServerLetsContainersRunOnceItsAgentIsKnownToHoldALease) {
+  bind();
+  EXPECT_FALSE(book_->lets_run(server_.id)) << "when it asked for what it holds is not known";
+  EXPECT_EQ(ask(Holding::timed), Grant::timed);
+  EXPECT_TRUE(book_->lets_run(server_.id));
+  pass(terms_.renewal);
+  EXPECT_EQ(ask(Holding::timed), Grant::timed);
+  pass(terms_.duration - terms_.renewal - milliseconds(1));
+  EXPECT_TRUE(book_->lets_run(server_.id));
+  pass(milliseconds(1));
+  EXPECT_FALSE(book_->lets_run(server_.id)) << "its answer may have got lost";
+}
+
+TEST_P(LeaseBookTest, AnAgentThatDoesNotHearIsNotTakenToHoldALease) {
+  bind();
+  EXPECT_EQ(ask(Holding::timed), Grant::timed);
+  ASSERT_TRUE(book_->lets_run(server_.id));
+  const std::int64_t heard = last_answer_;
+  for (milliseconds passed{0}; passed <= terms_.duration; passed += terms_.renewal) {
+    last_answer_ = heard;
+    EXPECT_EQ(ask(Holding::timed), Grant::timed);
+    pass(terms_.renewal);
+  }
+  EXPECT_FALSE(book_->lets_run(server_.id));
+}
+
+TEST_P(LeaseBookTest, AServerLetsContainersRunAgainOnceItsAgentHasStartedWhatItStopped) {
+  bind();
+  EXPECT_EQ(ask(Holding::nothing, 0, false, 2), Grant::timed);
+  EXPECT_EQ(ask(Holding::timed, 1, false, 1), Grant::timed);
+  EXPECT_EQ(ask(Holding::timed, 1, false, 1), Grant::timed);
+  EXPECT_FALSE(book_->lets_run(server_.id));
+  EXPECT_EQ(ask(Holding::timed, 2, false, 0), Grant::timed);
+  EXPECT_TRUE(book_->lets_run(server_.id));
+}
+
+TEST_P(LeaseBookTest, AnAgentThatIsNotCountedOnHoldsNothingUp) {
+  bind();
+  EXPECT_EQ(ask(Holding::nothing, 0, false, 2), Grant::timed);
+  EXPECT_EQ(ask(Holding::timed, 2, true), Grant::released);
+  EXPECT_TRUE(book_->lets_run(server_.id));
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, LeaseBookTest, ::testing::Values(store::Dialect::sqlite, store::Dialect::postgresql),

@@ -16,7 +16,7 @@ struct PlacementCandidate {
   std::string name;
   Placement placement = Placement::open;
   ServerHealth health = ServerHealth::unknown;
-  bool connected = false;
+  bool connected = false;          ///< its engine answers, and what is started there keeps running
   double cpus = 0;                 ///< 0: not known
   std::uint64_t memory_bytes = 0;  ///< 0: not known
   double cpus_reserved = 0;        ///< by limits, those of containers about to be made included

@@ -62,8 +62,10 @@ class ContainerMover {
 
   /// Nothing for a server that is not fenced.
   virtual std::optional<FenceMark> fenced(ServerId server) const = 0;
-  /// What lies on a server and is not to be started there.
-  virtual std::vector<LivesElsewhere> living_elsewhere(ServerId server) const = 0;
+  /// What lies on a server of containers that live on another one.
+  virtual std::vector<ContainerThere> living_elsewhere(ServerId server) const = 0;
+  /// All that the agent of a server is not to start again there.
+  virtual NotToStart not_to_start(ServerId server) const = 0;
   /// Writes down that nothing runs on a server any more. It is forgotten when the server answers and nothing runs
   /// there that lives elsewhere.
   virtual Result<void> mark_fenced(ServerId server, const std::string& how, const audit::Origin& origin) = 0;

@@ -111,10 +111,13 @@ std::optional<Remains> RemainsBook::match(ServerId server, const compute::Instan
   return std::nullopt;
 }
 
-bool RemainsBook::has(ServerId server, ContainerId container) const {
+std::set<ServerId> RemainsBook::servers_of(ContainerId container) const {
   const std::lock_guard lock(mutex_);
-  const auto [begin, end] = remains_.equal_range(server);
-  return std::any_of(begin, end, [&](const auto& one) { return one.second.container == container; });
+  std::set<ServerId> servers;
+  for (const auto& [server, remains] : remains_) {
+    if (remains.container == container) servers.insert(server);
+  }
+  return servers;
 }
 
 std::optional<FenceMark> RemainsBook::fenced(ServerId server) const {

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,8 +53,8 @@ class RemainsBook {
   std::vector<Remains> on(ServerId server) const;
   /// What an instance of a server is the remains of.
   std::optional<Remains> match(ServerId server, const compute::Instance& instance) const;
-  /// Whether something of a container lies on a server.
-  bool has(ServerId server, ContainerId container) const;
+  /// Where something of a container lies.
+  std::set<ServerId> servers_of(ContainerId container) const;
   std::optional<FenceMark> fenced(ServerId server) const;
   /// Whether anything is to be looked after on a server.
   bool concerns(ServerId server) const;

@@ -1,5 +1,6 @@
 #include "fleet/remains.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "fleet/container_rows.h"
@@ -63,7 +64,7 @@ TEST_P(RemainsTest, RemainsComeBackAsTheyWereWrittenAndGo) {
   EXPECT_EQ(found.engine_name, "web");
   EXPECT_EQ(found.volumes, (std::vector<std::string>{"data", "更多"}));
   EXPECT_TRUE(found.disposable);
-  EXPECT_TRUE(book().has(server_, ContainerId(7)));
+  EXPECT_THAT(book().servers_of(ContainerId(7)), ::testing::ElementsAre(server_));
   EXPECT_TRUE(book().concerns(server_));
   write([&](store::Transaction& t) { return RemainsBook::remove(t, found.id); });
   EXPECT_FALSE(book().concerns(server_));

@@ -42,6 +42,8 @@ fleet::Containers::Settings container_settings(const std::filesystem::path& arch
   fleet::Containers::Settings settings;
   settings.archives = archives;
   settings.proving = milliseconds(0);
+  // Virtual time stands still while somebody waits.
+  settings.lease_patience = milliseconds(0);
   return settings;
 }
 
@@ -127,6 +129,7 @@ void Berth::begin() {
                                                                                     .credentials = nobody}));
   parts.leases = take(fleet::LeaseBook::create(
       {}, {*store_, *audit_, clock_, fleet::lease_surroundings(*parts.registry, *parts.containers)}));
+  parts.containers->heed(*parts.leases);
   fleet::HighAvailability::Settings ha;
   ha.patience = milliseconds(1);
   ha.at_once = 1;
@@ -238,8 +241,8 @@ void Berth::tear_down() {
   parts_->rentals.reset();
   parts_->watch.reset();
   parts_->ha.reset();
-  parts_->leases.reset();
   parts_->containers.reset();
+  parts_->leases.reset();
   parts_->registry.reset();
   parts_->operations.reset();
   parts_.reset();

@@ -64,13 +64,6 @@ void Simulation::power_off(Machine& machine) {
     if (!number || process.settings.restart_policy != compute::RestartPolicy::no) continue;
     known_[static_cast<std::size_t>(*number)].run_unknown = "its machine died, and its engine does not start it again";
   }
-  if (berth_->exists()) {
-    for (auto& known : known_) {
-      const auto row = row_of(known);
-      if (row == nullptr || !row->pending || row->server != berth_->id_of(machine)) continue;
-      known.run_unknown = "its server died in the middle of a change, which may have stopped it";
-    }
-  }
   machine.power_off();
 }
 

@@ -23,6 +23,8 @@ constexpr const char* kNumber = "SIMULATED";
 /// nothing run stops everything within as many turns; of Berth one look is enough, and two are given.
 constexpr int kTurns = 6;
 constexpr int kLook = 3;
+/// Until an agent whose messages are slow now and then is known to hold a lease.
+constexpr seconds kLease{20};
 /// From the death of a server whose agent held a lease until its containers run elsewhere.
 constexpr seconds kFailover{15};
 
@@ -213,9 +215,12 @@ void Simulation::check_rentals() {
   }
 }
 
-/// Each server has just the room that its containers leave: nothing else holds any of it.
+/// Each server lets containers run, and has just the room that its containers leave: nothing else holds any of it.
 void Simulation::check_room() {
   throw_violation();
+  const Instant patience = now() + kLease;
+  const auto may_run = [&](const auto& machine) { return berth_->leases().lets_run(berth_->id_of(*machine)); };
+  while (!std::ranges::all_of(machines_, may_run) && now() < patience) pass(std::chrono::milliseconds(250));
   const auto state = berth_->containers().fleet_state();
   for (const auto& server : state.servers) {
     const auto set = berth_->registry().set_placement(server.id, fleet::Placement::open, Berth::admin().origin);

@@ -62,12 +62,4 @@ void Machine::end_engine() {
   engine_.faults().refuse_connections(true);
 }
 
-bool Machine::start_outside(const std::string& container) {
-  return engine_.start_outside(container);
-}
-
-std::string Machine::engine_id_of(const std::string& container) {
-  return engine_.engine_id_of(container);
-}
-
 }  // namespace berth::simulation

@@ -38,9 +38,6 @@ class Machine {
   void hang_engine() { hangs_ = true; }
   /// It answers again, and has done what its containers' restart policies say.
   void bring_engine_back();
-  /// As `docker start` does.
-  bool start_outside(const std::string& container);
-  std::string engine_id_of(const std::string& container);
 
   // The network: from Berth to the engine, and from the agent to Berth and back.
   bool to_engine = true;

@@ -54,7 +54,6 @@ void Simulation::somebody_acts() {
   } else if (dice_.chance(30)) {
     operate();
   } else if (Known* known = pick()) {
-    excuse_what_is_owed(known->name);
     switch (dice_.weighed({40, 20, 8, 20, 12})) {
       case 0:
         act_on(*known);
@@ -74,15 +73,6 @@ void Simulation::somebody_acts() {
   }
   if (berth_->alive()) berth_->settle();
   look_after_berth();
-}
-
-/// A change of a container while its agent has stopped it goes by how it stands there: stopped.
-void Simulation::excuse_what_is_owed(const std::string& name) {
-  const bool owed = std::ranges::any_of(machines_, [&](const auto& machine) { return machine->agent().owes(name); });
-  if (!owed) return;
-  for (auto& known : known_) {
-    if (known.name == name) known.run_unknown = "it was changed while its agent had stopped it";
-  }
 }
 
 void Simulation::create() {
@@ -139,8 +129,7 @@ void Simulation::act_on(Known& known) {
       done = containers.restart(caller, known.name, force);
   }
   tell(fmt::format("{} {}: {}", what, known.name, outcome_of(done)));
-  if (done) return excuse_what_is_owed(known.name);
-  if (!known.run_unknown.empty()) return;
+  if (done) return;
   // Told so: whether it was stopped or started is to be looked up.
   known.run_unknown = failed_unknown(done.error().reason()) ? "nobody knows whether the last wish came true" : before;
 }

@@ -23,7 +23,7 @@ void ServerAgent::die() {
   begins_at_.reset();
   asked_at_.reset();
   stops_at_.reset();
-  elsewhere_.clear();
+  not_to_start_ = {};
   leaving_ = answered_ = false;
 }
 
@@ -55,7 +55,7 @@ std::optional<Asked> ServerAgent::act(Instant now, Dice& dice) {
   asked_at_ = now;
   next_ask_ = now + (keeper_->must_be_silent(now) ? kImpatience : terms_.renewal);
   const auto running = static_cast<std::uint32_t>(machine_.engine().processes().size());
-  return Asked{++last_number_, keeper_->request(now, running, leaving_)};
+  return Asked{++last_number_, keeper_->request(now, running, static_cast<std::uint32_t>(stopped_.size()), leaving_)};
 }
 
 void ServerAgent::hear(std::uint64_t number, const fleet::LeaseAnswer& answer, Instant now) {
@@ -63,7 +63,7 @@ void ServerAgent::hear(std::uint64_t number, const fleet::LeaseAnswer& answer, I
   keeper_->take(answer, *asked_at_);
   kept_ = keeper_->kept();
   terms_ = answer.terms;
-  elsewhere_ = answer.elsewhere;
+  not_to_start_ = answer.not_to_start;
   asked_at_.reset();
   answered_ = true;
 }
@@ -74,7 +74,7 @@ void ServerAgent::stop_everything(Instant now, Dice& dice) {
   if (!stops_at_) stops_at_ = now + milliseconds(dice.below(kLongestStop));
   if (now < *stops_at_) return;
   for (const auto& process : processes) {
-    stopped_.insert(process.container);
+    stopped_.insert(process.engine_id);
     machine_.tell("its agent stops " + process.container);
     if (machine_.engine_answers()) {
       machine_.engine().stop_outside(process.container);
@@ -85,19 +85,24 @@ void ServerAgent::stop_everything(Instant now, Dice& dice) {
   stops_at_.reset();
 }
 
-bool ServerAgent::lives_elsewhere(const std::string& name) const {
-  const std::string id = machine_.engine_id_of(name);
-  return std::ranges::any_of(elsewhere_, [&](const fleet::LivesElsewhere& one) {
-    return one.engine_name == name || (!one.engine_id.empty() && one.engine_id == id);
-  });
-}
-
 void ServerAgent::start_again() {
   // After a start it is not known yet what lives elsewhere.
   if (stopped_.empty() || !answered_ || !machine_.engine_answers()) return;
-  for (const auto& name : std::exchange(stopped_, {})) {
-    if (!lives_elsewhere(name) && machine_.start_outside(name)) machine_.tell("its agent starts " + name + " again");
-  }
+  std::erase_if(stopped_, [&](const std::string& id) {
+    const auto name = machine_.engine().name_of(id);
+    if (!name) return true;
+    const auto is_among = [&](const std::vector<fleet::ContainerThere>& containers) {
+      return std::ranges::any_of(containers, [&](const fleet::ContainerThere& one) {
+        return one.engine_id.empty() ? one.engine_name == *name : one.engine_id == id;
+      });
+    };
+    if (is_among(not_to_start_.changing)) return false;
+    if (!is_among(not_to_start_.elsewhere) && !is_among(not_to_start_.unwanted)) {
+      machine_.engine().start_outside(id);
+      machine_.tell("its agent starts " + *name + " again");
+    }
+    return true;
+  });
 }
 
 }  // namespace berth::simulation

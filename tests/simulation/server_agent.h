@@ -38,8 +38,6 @@ class ServerAgent {
 
   bool alive() const { return keeper_.has_value(); }
   bool lets_nothing_run(Instant now) const { return keeper_ && keeper_->must_be_silent(now); }
-  /// Whether it has stopped a container that it is to start again.
-  bool owes(const std::string& container) const { return stopped_.contains(container); }
 
   /// Its turn: stops or starts what it has to, and yields what it asks now.
   std::optional<Asked> act(Instant now, Dice& dice);
@@ -48,18 +46,17 @@ class ServerAgent {
  private:
   void stop_everything(Instant now, Dice& dice);
   void start_again();
-  bool lives_elsewhere(const std::string& name) const;
 
   Machine& machine_;
   // On its disk:
   agent::KeptLease kept_;
-  std::set<std::string> stopped_;  ///< by itself, to be started again
+  std::set<std::string> stopped_;  ///< ids of what it has stopped itself, to be started again
   // In its memory:
   std::optional<agent::LeaseKeeper> keeper_;
   std::optional<Instant> begins_at_;
   bool leaving_ = false;
   bool answered_ = false;
-  std::vector<fleet::LivesElsewhere> elsewhere_;
+  fleet::NotToStart not_to_start_;
   fleet::LeaseTerms terms_;
   std::uint64_t last_number_ = 0;
   std::optional<Instant> asked_at_;

@@ -244,7 +244,6 @@ Result<void> Simulation::on_call(Machine& machine, std::string_view call, const 
   const std::lock_guard lock(hook_mutex_);
   Result<void> outcome;
   if (after) tell(fmt::format("    Berth: {} {} on {}", call, instance, machine.name()));
-  if (changes(call) && machine.agent().owes(instance)) excuse_what_is_owed(instance);
   if (strikes_now(after || changes(call))) {
     inside = true;
     strike(machine, call, after, outcome);

@@ -108,7 +108,6 @@ class Simulation {
   // people.cpp: what users and operators do
   void somebody_acts();
   void create();
-  void excuse_what_is_owed(const std::string& name);
   void act_on(Known& known);
   void change(Known& known);
   void remove(Known& known);

@@ -15,12 +15,21 @@ fleet::Holding holding_of(std::string_view word) {
   return fleet::Holding::unbound;
 }
 
+std::vector<ContainerThereLine> lines_of(const std::vector<fleet::ContainerThere>& containers) {
+  std::vector<ContainerThereLine> lines;
+  for (const auto& one : containers) lines.push_back({one.engine_name, one.engine_id});
+  return lines;
+}
+
 LeaseGiven given(const fleet::LeaseAnswer& answer) {
-  LeaseGiven given{std::string(fleet::name(answer.grant)), answer.number,
-                   answer.terms.duration.count(),          answer.terms.renewal.count(),
-                   answer.terms.stopping.count(),          {}};
-  for (const auto& one : answer.elsewhere) given.elsewhere.push_back({one.engine_name, one.engine_id});
-  return given;
+  return {.grant = std::string(fleet::name(answer.grant)),
+          .number = answer.number,
+          .duration = answer.terms.duration.count(),
+          .renewal = answer.terms.renewal.count(),
+          .stopping = answer.terms.stopping.count(),
+          .elsewhere = lines_of(answer.not_to_start.elsewhere),
+          .unwanted = lines_of(answer.not_to_start.unwanted),
+          .changing = lines_of(answer.not_to_start.changing)};
 }
 
 }  // namespace
@@ -56,7 +65,8 @@ void add_lease_routes(Contract& contract, const LeaseRouteParts& parts) {
       [parts](const Call&, Nothing, Nothing, LeaseAsked body) -> Result<LeaseGiven> {
         const Secret token(std::move(body.token));
         return given(BERTH_TRY(parts.leases.answer(
-            body.server, token.reveal(), {holding_of(body.holding), body.running, body.leaving, body.last_answer})));
+            body.server, token.reveal(),
+            {holding_of(body.holding), body.running, body.owes, body.leaving, body.last_answer})));
       });
 }
 

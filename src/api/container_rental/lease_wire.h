@@ -16,24 +16,26 @@ struct LeaseAsked {
   std::string token;
   std::string holding;
   std::uint32_t running = 0;
+  std::uint32_t owes = 0;
   bool leaving = false;
   std::int64_t last_answer = 0;
 };
-BOOST_DESCRIBE_STRUCT(LeaseAsked, (), (server, token, holding, running, leaving, last_answer))
+BOOST_DESCRIBE_STRUCT(LeaseAsked, (), (server, token, holding, running, owes, leaving, last_answer))
 inline void describe_fields(json::Fields<LeaseAsked>& fields) {
   fields("server").length(1, 63).doc({"服务器名称", "The server's name"});
   fields("token").length(1, 256).secret().doc({"berth servers agent 签发", "Issued by berth servers agent"});
   fields("holding").one_of({"unbound", "nothing", "timed", "standing"});
   fields("running").has_default().range(0, 1'000'000);
+  fields("owes").has_default().range(0, 1'000'000);
   fields("leaving").has_default();
   fields("last_answer").has_default().range(0, INT64_MAX);
 }
 
-struct ElsewhereLine {
+struct ContainerThereLine {
   std::string name;
   std::string id;
 };
-BOOST_DESCRIBE_STRUCT(ElsewhereLine, (), (name, id))
+BOOST_DESCRIBE_STRUCT(ContainerThereLine, (), (name, id))
 
 struct LeaseGiven {
   std::string grant;
@@ -41,9 +43,13 @@ struct LeaseGiven {
   std::int64_t duration = 0;
   std::int64_t renewal = 0;
   std::int64_t stopping = 0;
-  std::vector<ElsewhereLine> elsewhere;
+  // What is not to be started again.
+  std::vector<ContainerThereLine> elsewhere;
+  std::vector<ContainerThereLine> unwanted;
+  std::vector<ContainerThereLine> changing;
 };
-BOOST_DESCRIBE_STRUCT(LeaseGiven, (), (grant, number, duration, renewal, stopping, elsewhere))
+BOOST_DESCRIBE_STRUCT(LeaseGiven, (),
+                      (grant, number, duration, renewal, stopping, elsewhere, unwanted, changing))
 
 struct AgentToken {
   std::string message;

@@ -17,6 +17,7 @@ using compute::Status;
 namespace {
 
 constexpr std::uint64_t kMebibyte = 1ULL << 20;
+constexpr std::size_t kIdBytes = 16;
 
 Error exists(const std::string& name) {
   return Error(ErrorCode::already_exists, "instance.exists",
@@ -72,7 +73,7 @@ FakeEngine::Stored& FakeEngine::add(const std::string& name) {
   instance.created_at = system_clock().now();
   instance.image = kImage;
   if (settings_.containers) {
-    instance.engine_id = to_hex(random_bytes(16));
+    instance.engine_id = to_hex(random_bytes(kIdBytes));
     return stored;
   }
   instance.limits.memory_bytes = 512 * kMebibyte;
@@ -81,8 +82,11 @@ FakeEngine::Stored& FakeEngine::add(const std::string& name) {
 }
 
 FakeEngine::Stored* FakeEngine::find(const std::string& name) {
-  const auto at = instances_.find(name);
-  return at == instances_.end() ? nullptr : &at->second;
+  if (const auto at = instances_.find(name); at != instances_.end()) return &at->second;
+  // As with Docker an id does wherever a name does.
+  if (name.size() != 2 * kIdBytes) return nullptr;
+  const auto by_id = std::ranges::find(instances_, name, [](const auto& one) { return one.second.instance.engine_id; });
+  return by_id == instances_.end() ? nullptr : &by_id->second;
 }
 
 Result<FakeEngine::Stored*> FakeEngine::need(const std::string& name) {
@@ -263,7 +267,7 @@ Result<void> FakeEngine::start(const std::string& name, const EngineProgress& pr
     Stored* stored = BERTH_TRY(need(name));
     BERTH_CHECK(check_ports(*stored));
     set_running(*stored);
-    report_changed(name);
+    report_changed(stored->instance.name);
   }
   return faults_.leave("start", name);
 }
@@ -281,7 +285,7 @@ Result<void> FakeEngine::stop(const std::string& name, std::chrono::seconds, con
     Stored* stored = BERTH_TRY(need(name));
     set_stopped(*stored);
     stored->stopped_by_hand = true;
-    report_changed(name);
+    report_changed(stored->instance.name);
   }
   return faults_.leave("stop", name);
 }
@@ -299,7 +303,7 @@ Result<void> FakeEngine::restart(const std::string& name, std::chrono::seconds, 
     Stored* stored = BERTH_TRY(need(name));
     set_stopped(*stored);
     set_running(*stored);
-    report_changed(name);
+    report_changed(stored->instance.name);
   }
   return faults_.leave("restart", name);
 }

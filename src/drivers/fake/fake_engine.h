@@ -100,6 +100,8 @@ class FakeEngine final : public compute::InstanceEngine,
   };
   /// "" for one that is not there.
   std::string engine_id_of(const std::string& name) const;
+  /// Nothing if it has none of that id.
+  std::optional<std::string> name_of(const std::string& engine_id);
   /// Every container that has processes, the frozen ones too.
   std::vector<Process> processes() const;
   /// Ends processes without the engine's doing: those of one container, or all. False if it had none.

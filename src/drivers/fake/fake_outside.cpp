@@ -21,7 +21,7 @@ bool FakeEngine::start_outside(const std::string& name) {
   Stored* stored = find(name);
   if (stored == nullptr) return false;
   set_running(*stored);
-  report_changed(name);
+  report_changed(stored->instance.name);
   return true;
 }
 
@@ -31,7 +31,7 @@ bool FakeEngine::stop_outside(const std::string& name) {
   if (stored == nullptr) return false;
   set_stopped(*stored);
   stored->stopped_by_hand = true;
-  report_changed(name);
+  report_changed(stored->instance.name);
   return true;
 }
 
@@ -55,7 +55,7 @@ bool FakeEngine::remove_outside(const std::string& name) {
 
 bool FakeEngine::rename_outside(const std::string& name, const std::string& new_name) {
   const std::lock_guard lock(mutex_);
-  if (find(name) == nullptr || find(new_name) != nullptr) return false;
+  if (!instances_.contains(name) || find(new_name) != nullptr) return false;
   auto node = instances_.extract(name);
   node.key() = new_name;
   node.mapped().instance.name = new_name;
@@ -90,6 +90,12 @@ std::string FakeEngine::engine_id_of(const std::string& name) const {
   const std::lock_guard lock(mutex_);
   const auto at = instances_.find(name);
   return at == instances_.end() ? "" : at->second.instance.engine_id;
+}
+
+std::optional<std::string> FakeEngine::name_of(const std::string& engine_id) {
+  const std::lock_guard lock(mutex_);
+  const Stored* stored = find(engine_id);
+  return stored == nullptr ? std::nullopt : std::optional(stored->instance.name);
 }
 
 std::vector<FakeEngine::Process> FakeEngine::processes() const {
