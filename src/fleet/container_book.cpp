@@ -268,7 +268,7 @@ ContainerBook::Differences ContainerBook::differences(ServerId server) const {
     const bool comes =
         kind == Pending::Kind::restore || kind == Pending::Kind::relocate || kind == Pending::Kind::recover;
     if (comes && row.pending->server == server) {
-      spoken_for.insert(row.engine_name);
+      spoken_for.insert(engine_name_after(row));
       // One that is relocated is settled from where it is.
       if (kind != Pending::Kind::relocate) found.unsettled.push_back(entry.row);
     } else if (row.server == server) {

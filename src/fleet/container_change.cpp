@@ -114,16 +114,15 @@ Result<std::string> Containers::carry_change(const Target& begun, Pending pendin
       BERTH_TRY(has(begun.unit, pending.name, deadline))) {
     return container_exists(pending.name);
   }
-  const auto write_down = [&](Pending::Kind kind) {
+  const auto write_down = [&](const std::optional<Pending>& before) {
     return catalog_.change(begun.row->id, [&](store::Transaction& transaction, ContainerRow& row) -> Result<void> {
-      if (row.presence != Presence::present || (row.pending && row.pending->decided)) return container_busy(row.name);
+      if (row.presence != Presence::present || row.pending != before) return container_busy(row.name);
       BERTH_CHECK(container_rows::take_name(transaction, row.id, pending.name));
       row.pending = pending;
-      row.pending->kind = kind;
       return {};
     });
   };
-  Target target{BERTH_TRY(write_down(pending.kind)), begun.unit};
+  Target target{BERTH_TRY(write_down(std::nullopt)), begun.unit};
   context.undo().push([this, gate = gate_, target] {
     if (const auto pass = gate->enter()) settle_now(target);
   });
@@ -132,7 +131,9 @@ Result<std::string> Containers::carry_change(const Target& begun, Pending pendin
     if (done) return std::string("null");
     if (done.error().code() != ErrorCode::unsupported) return take_error(done);
     // What the engine cannot change in place is changed by a replacement.
-    target.row = BERTH_TRY(write_down(Pending::Kind::replace));
+    const Pending in_place = std::exchange(pending, *target.row->pending);
+    pending.kind = Pending::Kind::replace;
+    target.row = BERTH_TRY(write_down(in_place));
   }
   BERTH_CHECK(replace(target, context));
   return std::string("null");
@@ -291,6 +292,8 @@ Result<bool> Containers::settle(const Target& target, Deadline deadline, Settlin
     case Pending::Kind::relocate:
     case Pending::Kind::recover:
       return settle_move(target, deadline, how);
+    case Pending::Kind::resume:
+      return start_at_home(target, deadline);
   }
   return drop_pending(target);
 }
@@ -317,11 +320,15 @@ Result<bool> Containers::settle_replacement(const Target& target, Deadline deadl
 }
 
 Result<bool> Containers::go_back(const Target& target, Deadline deadline) {
+  BERTH_CHECK(take_off(target.unit, fresh_name(target.row->id), deadline));
+  return start_at_home(target, deadline);
+}
+
+Result<bool> Containers::start_at_home(const Target& target, Deadline deadline) {
   const ContainerRow& row = *target.row;
-  compute::InstanceEngine& engine = *target.unit->engine;
-  BERTH_CHECK(take_off(target.unit, fresh_name(row.id), deadline));
   if (row.pending->was_running && BERTH_TRY(has(target.unit, row.engine_name, deadline))) {
-    auto started = engine.start(row.engine_name, compute::EngineProgress{}, deadline);
+    set_restart_policy(target.unit, row.engine_name, row.desired.settings.restart_policy);
+    auto started = target.unit->engine->start(row.engine_name, compute::EngineProgress{}, deadline);
     if (!started && no_answer(started.error())) return take_error(started);
     if (!started) log::error("fleet", "{} does not start again: {}", row.name, started.error().describe());
     target.unit->inventory->refresh(row.engine_name, Deadline::after(kReadBack));

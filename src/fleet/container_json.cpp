@@ -15,7 +15,7 @@
 namespace berth::fleet {
 namespace {
 
-constexpr std::array<std::pair<Pending::Kind, std::string_view>, 7> kKinds{{
+constexpr std::array<std::pair<Pending::Kind, std::string_view>, 8> kKinds{{
     {Pending::Kind::replace, "replace"},
     {Pending::Kind::rename, "rename"},
     {Pending::Kind::limits, "limits"},
@@ -23,6 +23,7 @@ constexpr std::array<std::pair<Pending::Kind, std::string_view>, 7> kKinds{{
     {Pending::Kind::restore, "restore"},
     {Pending::Kind::relocate, "relocate"},
     {Pending::Kind::recover, "recover"},
+    {Pending::Kind::resume, "resume"},
 }};
 
 using Environment = std::map<std::string, std::string>;
@@ -134,6 +135,54 @@ Result<Desired> desired_of_stored(stored::Desired in, const EnvironmentSeal& sea
   return desired;
 }
 
+/// Whether anything had to be sealed anew.
+Result<bool> reseal(stored::Pending& pending, const EnvironmentSeal& seal) {
+  bool any = pending.desired && BERTH_TRY(reseal(pending.desired->settings, seal));
+  if (pending.interrupted) {
+    for (auto& one : *pending.interrupted) any = BERTH_TRY(reseal(one, seal)) || any;
+  }
+  return any;
+}
+
+stored::Pending pending_to_stored(const Pending& pending, const EnvironmentSeal& seal) {
+  stored::Pending out{.kind = {},
+                      .decided = pending.decided,
+                      .was_running = pending.was_running,
+                      .name = pending.name,
+                      .desired = std::nullopt,
+                      .archive = pending.archive,
+                      .server = pending.server.value(),
+                      .volumes = pending.volumes,
+                      .started = pending.started,
+                      .interrupted = std::nullopt};
+  for (const auto& [kind, word] : kKinds) {
+    if (kind == pending.kind) out.kind = word;
+  }
+  if (pending.desired) out.desired = desired_to_stored(*pending.desired, seal);
+  if (!pending.interrupted.empty()) out.interrupted.emplace();
+  for (const auto& one : pending.interrupted) out.interrupted->push_back(pending_to_stored(one, seal));
+  return out;
+}
+
+Result<Pending> pending_of_stored(stored::Pending in, const EnvironmentSeal& seal) {
+  Pending pending;
+  pending.kind = BERTH_TRY(kind_of(in));
+  pending.decided = in.decided;
+  pending.was_running = in.was_running;
+  pending.name = std::move(in.name);
+  if (in.desired) pending.desired = BERTH_TRY(desired_of_stored(std::move(*in.desired), seal));
+  pending.archive = std::move(in.archive);
+  pending.server = ServerId(in.server);
+  if (in.volumes) pending.volumes = std::move(*in.volumes);
+  pending.started = in.started.value_or(false);
+  if (in.interrupted) {
+    for (auto& one : *in.interrupted) {
+      pending.interrupted.push_back(BERTH_TRY(pending_of_stored(std::move(one), seal)));
+    }
+  }
+  return pending;
+}
+
 }  // namespace
 
 EnvironmentSeal seal_of(ContainerId id, const identity::Sealing& sealing) {
@@ -156,25 +205,12 @@ Result<std::optional<std::string>> reseal_desired(std::string_view text, const E
 
 Result<std::optional<std::string>> reseal_pending(std::string_view text, const EnvironmentSeal& seal) {
   auto stored = BERTH_TRY(json::from_json<stored::Pending>(text));
-  if (!stored.desired || !BERTH_TRY(reseal(stored.desired->settings, seal))) return std::optional<std::string>();
+  if (!BERTH_TRY(reseal(stored, seal))) return std::optional<std::string>();
   return std::optional(json::to_json(stored));
 }
 
 std::string to_json(const Pending& pending, const EnvironmentSeal& seal) {
-  stored::Pending out{.kind = {},
-                      .decided = pending.decided,
-                      .was_running = pending.was_running,
-                      .name = pending.name,
-                      .desired = std::nullopt,
-                      .archive = pending.archive,
-                      .server = pending.server.value(),
-                      .volumes = pending.volumes,
-                      .started = pending.started};
-  for (const auto& [kind, word] : kKinds) {
-    if (kind == pending.kind) out.kind = word;
-  }
-  if (pending.desired) out.desired = desired_to_stored(*pending.desired, seal);
-  return json::to_json(out);
+  return json::to_json(pending_to_stored(pending, seal));
 }
 
 Result<PendingOutline> pending_outline(std::string_view text) {
@@ -183,18 +219,7 @@ Result<PendingOutline> pending_outline(std::string_view text) {
 }
 
 Result<Pending> pending_from_json(std::string_view text, const EnvironmentSeal& seal) {
-  auto in = BERTH_TRY(json::from_json<stored::Pending>(text));
-  Pending pending;
-  pending.kind = BERTH_TRY(kind_of(in));
-  pending.decided = in.decided;
-  pending.was_running = in.was_running;
-  pending.name = std::move(in.name);
-  if (in.desired) pending.desired = BERTH_TRY(desired_of_stored(std::move(*in.desired), seal));
-  pending.archive = std::move(in.archive);
-  pending.server = ServerId(in.server);
-  if (in.volumes) pending.volumes = std::move(*in.volumes);
-  pending.started = in.started.value_or(false);
-  return pending;
+  return pending_of_stored(BERTH_TRY(json::from_json<stored::Pending>(text)), seal);
 }
 
 }  // namespace berth::fleet

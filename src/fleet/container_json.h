@@ -65,7 +65,9 @@ struct Pending {
   std::int64_t server = 0;
   std::optional<std::vector<std::string>> volumes;
   std::optional<bool> started;
+  std::optional<std::vector<Pending>> interrupted;
 };
-BOOST_DESCRIBE_STRUCT(Pending, (), (kind, decided, was_running, name, desired, archive, server, volumes, started))
+BOOST_DESCRIBE_STRUCT(Pending, (),
+                      (kind, decided, was_running, name, desired, archive, server, volumes, started, interrupted))
 
 }  // namespace berth::fleet::stored

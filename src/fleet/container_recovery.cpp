@@ -36,6 +36,17 @@ Error volume_taken(const std::string& server, const std::string& volume) {
                 fmt::format("Server {} has a volume {} already", server, volume)});
 }
 
+/// What a container is like once its change has taken place, if that was decided.
+RowPointer as_its_change_leaves_it(const ContainerRow& row) {
+  auto wanted = std::make_shared<ContainerRow>(row);
+  if (!row.pending || row.pending->kind != Pending::Kind::replace || !row.pending->decided) return wanted;
+  wanted->name = row.pending->name;
+  wanted->engine_name = engine_name_after(row);
+  if (row.pending->desired) wanted->desired = *row.pending->desired;
+  wanted->desired.running = row.desired.running;
+  return wanted;
+}
+
 }  // namespace
 
 Result<operations::TicketPointer> Containers::recover(const audit::Origin& origin, ContainerId container, ServerId to,
@@ -65,7 +76,7 @@ Result<operations::TicketPointer> Containers::recover(const audit::Origin& origi
   return submit(origin, std::move(change));
 }
 
-Result<bool> Containers::end_pending_for_recovery(const RowPointer& row, Deadline deadline) {
+Result<bool> Containers::is_to_recover(const RowPointer& row, Deadline deadline) {
   if (!row->pending) return true;
   const Pending& pending = *row->pending;
   switch (pending.kind) {
@@ -76,45 +87,40 @@ Result<bool> Containers::end_pending_for_recovery(const RowPointer& row, Deadlin
     case Pending::Kind::restore:
       return false;
     case Pending::Kind::archive:
+      if (!pending.decided) return true;
+      BERTH_CHECK(end_archiving_elsewhere(row));
+      return false;
     case Pending::Kind::replace:
     case Pending::Kind::rename:
     case Pending::Kind::limits:
+    case Pending::Kind::resume:
       break;
   }
-  const bool archived = pending.kind == Pending::Kind::archive && pending.decided;
-  const bool replaced = pending.kind == Pending::Kind::replace && pending.decided;
-  archive_folder::Manifest manifest;
-  if (archived) manifest = BERTH_TRY(archive_folder::read(settings_.archives, pending.archive, parts_.sealing));
+  return true;
+}
+
+Result<void> Containers::end_archiving_elsewhere(const RowPointer& row) {
+  const Pending& pending = *row->pending;
+  const auto manifest = BERTH_TRY(archive_folder::read(settings_.archives, pending.archive, parts_.sealing));
+  Remains remains{.server = row->server,
+                  .container = row->id,
+                  .engine_name = row->engine_name,
+                  .engine_id = row->engine_id,
+                  .volumes = {},
+                  .disposable = true};
+  for (const auto& volume : manifest.volumes) remains.volumes.push_back(volume.name);
   BERTH_CHECK(catalog_.change(row->id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
-    if (!now.pending || now.pending->kind != pending.kind) return container_busy(now.name);
-    if (archived) {
-      Remains remains{.server = now.server,
-                      .container = now.id,
-                      .engine_name = now.engine_name,
-                      .engine_id = now.engine_id,
-                      .volumes = {},
-                      .disposable = true};
-      for (const auto& volume : manifest.volumes) remains.volumes.push_back(volume.name);
-      BERTH_CHECK(remains_.add(transaction, remains));
-      now.presence = Presence::archived;
-      now.archive = pending.archive;
-      now.engine_id.clear();
-      now.desired.running = false;
-    }
-    if (replaced) {
-      const bool running = now.desired.running;
-      now.engine_name = engine_name_after(now);
-      now.name = pending.name;
-      if (pending.desired) now.desired = *pending.desired;
-      now.desired.running = running;
-      now.engine_id.clear();
-    }
+    if (now.pending != pending) return container_busy(now.name);
+    BERTH_CHECK(remains_.add(transaction, remains));
+    now.presence = Presence::archived;
+    now.archive = pending.archive;
+    now.engine_id.clear();
+    now.desired.running = false;
     now.pending.reset();
     return container_rows::keep_only_name(transaction, now.id, now.name);
   }));
-  archive_folder::remove_all(settings_.archives, row->id, archived ? pending.archive : row->archive);
-  if (archived) BERTH_CHECK(remains_.load());
-  return !archived;
+  archive_folder::remove_all(settings_.archives, row->id, pending.archive);
+  return remains_.load();
 }
 
 Result<Containers::VolumePlan> Containers::plan_volumes(const ContainerRow& row, const UnitPointer& to,
@@ -191,11 +197,12 @@ Result<std::string> Containers::bring_elsewhere(ContainerId id, const UnitPointe
   };
   if (!remains_.fenced(row->server)) return not_fenced(view.server.name);
   if (is_back()) return reachable(view.server.name);
-  const bool to_recover = BERTH_TRY(end_pending_for_recovery(row, deadline));
+  const bool to_recover = BERTH_TRY(is_to_recover(row, deadline));
   row = catalog_.book().row(id);
   if (!to_recover || row == nullptr || row->presence != Presence::present) return std::string("null");
-  if (remains_.servers_of(id).contains(to->id) || BERTH_TRY(has(to, row->engine_name, deadline))) {
-    return container_exists(row->engine_name);
+  const RowPointer wanted = as_its_change_leaves_it(*row);
+  if (remains_.servers_of(id).contains(to->id) || BERTH_TRY(has(to, wanted->engine_name, deadline))) {
+    return container_exists(wanted->engine_name);
   }
   std::optional<archive_folder::Manifest> manifest;
   if (!row->archive.empty() && to->engine->archives() != nullptr) {
@@ -205,29 +212,34 @@ Result<std::string> Containers::bring_elsewhere(ContainerId id, const UnitPointe
     if (!verified) log::error("fleet", "the archive of {}: {}", row->name, verified.error().describe());
     if (verified) manifest = std::move(*verified);
   }
-  const VolumePlan volumes = BERTH_TRY(plan_volumes(*row, to, manifest ? &*manifest : nullptr, siblings, deadline));
+  const VolumePlan volumes = BERTH_TRY(plan_volumes(*wanted, to, manifest ? &*manifest : nullptr, siblings, deadline));
   const bool runs = row->desired.running;
   row = BERTH_TRY(catalog_.change(id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
     BERTH_CHECK(server_rows::require(transaction, to->id));
-    if (now.presence != Presence::present || now.pending || now.server != row->server) return container_busy(now.name);
+    if (now.presence != Presence::present || now.pending != row->pending || now.server != row->server) {
+      return container_busy(now.name);
+    }
     // In the same transaction: while this is pending, the mark stays.
     if (!BERTH_TRY(RemainsBook::is_marked(transaction, now.server))) return not_fenced(view.server.name);
-    now.pending = Pending{.kind = Pending::Kind::recover,
-                          .decided = false,
-                          .was_running = runs,
-                          .name = now.name,
-                          .desired = std::nullopt,
-                          .archive = now.archive,
-                          .server = to->id,
-                          .volumes = volumes.made,
-                          .started = false};
+    Pending recovery{.kind = Pending::Kind::recover,
+                     .decided = false,
+                     .was_running = runs,
+                     .name = wanted->name,
+                     .desired = std::nullopt,
+                     .archive = now.archive,
+                     .server = to->id,
+                     .volumes = volumes.made,
+                     .started = false};
+    if (wanted->desired != now.desired) recovery.desired = wanted->desired;
+    if (now.pending) recovery.interrupted.push_back(std::move(*now.pending));
+    now.pending = std::move(recovery);
     return {};
   }));
-  const Target target{row, to};
-  context.undo().push([this, gate = gate_, target] {
+  const Target target{wanted, to};
+  context.undo().push([this, gate = gate_, target = Target{row, to}] {
     if (const auto pass = gate->enter()) settle_now(target);
   });
-  const auto& settings = manifest ? manifest->desired.settings : row->desired.settings;
+  const auto& settings = manifest ? manifest->desired.settings : wanted->desired.settings;
   BERTH_CHECK(bring_networks(to, settings.networks, deadline));
   if (manifest) {
     BERTH_CHECK(make_from_archive(target, *manifest, row->archive, volumes.filled, context, 5, 85));
@@ -239,10 +251,10 @@ Result<std::string> Containers::bring_elsewhere(ContainerId id, const UnitPointe
     // Whatever came back before this is told of; what comes back after it is stopped before anything else.
     if (is_back()) return reachable(view.server.name);
     context.progress(85, "starting");
-    BERTH_CHECK(to->engine->start(row->engine_name, progress_of(context, 85, 95), deadline));
+    BERTH_CHECK(to->engine->start(wanted->engine_name, progress_of(context, 85, 95), deadline));
   }
   BERTH_CHECK(settle_down(*row, to, {}, context.operation().origin));
-  MoveResult result{.container = row->name,
+  MoveResult result{.container = wanted->name,
                     .container_id = id.value(),
                     .from = view.server.name,
                     .to = to->name,

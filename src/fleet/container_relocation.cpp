@@ -206,7 +206,8 @@ Result<void> Containers::start_moved(const Target& source, const UnitPointer& to
 
 Result<void> Containers::settle_down(const ContainerRow& row, const UnitPointer& to, Remains remains,
                                      const audit::Origin& origin) {
-  const auto made = BERTH_TRY(to->inventory->reread(row.engine_name, Deadline::after(kReadBack)));
+  const std::string engine_name = engine_name_after(row);
+  const auto made = BERTH_TRY(to->inventory->reread(engine_name, Deadline::after(kReadBack)));
   const auto view = parts_.servers.find(row.server);
   const std::string from = view ? view->server.name : std::to_string(row.server.value());
   BERTH_CHECK(catalog_.change(row.id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
@@ -214,8 +215,22 @@ Result<void> Containers::settle_down(const ContainerRow& row, const UnitPointer&
     remains.server = now.server;
     remains.container = now.id;
     remains.engine_name = now.engine_name;
-    remains.engine_id = now.engine_id;
+    // In the middle of a replacement it goes by names only.
+    const bool replaced = now.pending->desired.has_value();
+    remains.engine_id = replaced ? "" : now.engine_id;
     BERTH_CHECK(remains_.add(transaction, remains));
+    if (engine_name != now.engine_name) {
+      remains.engine_name = engine_name;
+      BERTH_CHECK(remains_.add(transaction, remains));
+    }
+    if (replaced) {
+      const bool running = now.desired.running;
+      now.desired = *now.pending->desired;
+      now.desired.running = running;
+    }
+    now.name = now.pending->name;
+    now.engine_name = engine_name;
+    BERTH_CHECK(container_rows::keep_only_name(transaction, now.id, now.name));
     now.server = to->id;
     now.engine_id = made->engine_id;
     now.presence = Presence::present;
@@ -303,12 +318,13 @@ bool Containers::can_settle(const ContainerRow& row) const {
 
 Result<bool> Containers::keep_started_copy(const ContainerRow& row, const UnitPointer& to, Deadline deadline) {
   const Pending& pending = *row.pending;
+  const std::string engine_name = engine_name_after(row);
   if (!pending.started || !answers(to)) return false;
-  auto copy = to->engine->get(row.engine_name, deadline.sooner(settings_.quick_limit));
+  auto copy = to->engine->get(engine_name, deadline.sooner(settings_.quick_limit));
   if (!copy && copy.error().code() != ErrorCode::not_found) return take_error(copy);
   if (!copy) return false;
   if (pending.was_running && copy->status != Status::running) {
-    const auto started = to->engine->start(row.engine_name, compute::EngineProgress{}, deadline);
+    const auto started = to->engine->start(engine_name, compute::EngineProgress{}, deadline);
     if (!started && no_answer(started.error())) return started.error();
     if (!started) return false;
   }
@@ -331,7 +347,7 @@ Result<bool> Containers::settle_move(const Target& target, Deadline deadline, Se
     if (!answers(to)) return compute::engine_unavailable();
     // Checked to be free before anything was made, so what is there is what was made.
     const Deadline soon = deadline.sooner(settings_.quick_limit);
-    BERTH_CHECK(take_off(to, row.engine_name, soon));
+    BERTH_CHECK(take_off(to, engine_name_after(row), soon));
     return remove_volumes({target.row, to}, pending.volumes, soon);
   };
   auto cleared = clear();
@@ -339,22 +355,22 @@ Result<bool> Containers::settle_move(const Target& target, Deadline deadline, Se
   if (!cleared && pending.started && !remains_.fenced(pending.server)) return take_error(cleared);
   // From here on it may run at home again: `clear_remains` must not stop it there any more.
   if (pending.started) BERTH_CHECK(note_started(row.id, false));
-  if (answers(from)) {
-    if (pending.was_running && BERTH_TRY(has(from, row.engine_name, deadline))) {
-      set_restart_policy(from, row.engine_name, row.desired.settings.restart_policy);
-      auto started = from->engine->start(row.engine_name, compute::EngineProgress{}, deadline);
-      if (!started && no_answer(started.error())) return take_error(started);
-      if (!started) log::error("fleet", "{} does not start again: {}", row.name, started.error().describe());
-      from->inventory->refresh(row.engine_name, Deadline::after(kReadBack));
-    }
-  } else if (pending.kind == Pending::Kind::relocate && !remains_.fenced(row.server)) {
+  const bool back = answers(from);
+  if (!back && pending.kind == Pending::Kind::relocate && !remains_.fenced(row.server)) {
     return compute::engine_unavailable();
   }
   archive_folder::remove_all(settings_.archives, row.id, row.archive);
   BERTH_CHECK(forget_move(row, !cleared));
-  return false;
+  const RowPointer left = catalog_.book().row(row.id);
+  if (!back || left == nullptr || !left->pending || left->server != row.server) return false;
+  if (!pending.interrupted.empty()) {
+    look_again(row.server);
+    return false;
+  }
+  return settle({left, from}, deadline, how);
 }
 
+/// It stays at home, where what is left to be done is done as soon as its server answers.
 Result<void> Containers::forget_move(const ContainerRow& row, bool leave_remains) {
   BERTH_CHECK(catalog_.change(row.id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
     if (!now.pending || !is_move(*now.pending)) return {};
@@ -366,7 +382,12 @@ Result<void> Containers::forget_move(const ContainerRow& row, bool leave_remains
                                              .volumes = now.pending->volumes,
                                              .disposable = true}));
     }
-    now.pending.reset();
+    const Pending ended = *std::exchange(now.pending, std::nullopt);
+    if (!ended.interrupted.empty()) {
+      now.pending = ended.interrupted.front();
+      return {};
+    }
+    if (ended.was_running) now.pending = Pending{.kind = Pending::Kind::resume, .was_running = true, .name = now.name};
     return container_rows::keep_only_name(transaction, now.id, now.name);
   }));
   return leave_remains ? remains_.load() : Result<void>();

@@ -141,10 +141,18 @@ bool Containers::clear_remains(const UnitPointer& unit, ContainerBook::Differenc
       const RowPointer now = catalog_.book().row(row->id);
       return now == nullptr || now->server != unit->id || (now->pending && now->pending->started);
     };
-    const auto instance = snapshot->find(row->engine_name);
-    if (instance == nullptr || !is_up(instance->status) || !may_run_elsewhere()) continue;
-    silence(row->engine_name);
-    if (may_run_elsewhere() || !row->pending->was_running) continue;
+    const std::set<std::string> names{row->engine_name, engine_name_after(*row), fresh_name(row->id),
+                                      spare_name(row->id)};
+    bool silenced = false;
+    for (const auto& name : names) {
+      const auto instance = snapshot->find(name);
+      if (instance == nullptr || !is_up(instance->status) || !may_run_elsewhere()) continue;
+      silence(name);
+      silenced = true;
+    }
+    if (!silenced) continue;
+    // What was interrupted there is gone on with once it has been given back.
+    if (may_run_elsewhere() || !row->pending->was_running || !row->pending->interrupted.empty()) continue;
     // It was given back to this server meanwhile.
     set_restart_policy(unit, row->engine_name, row->desired.settings.restart_policy);
     const auto started = unit->engine->start(row->engine_name, compute::EngineProgress{}, deadline);

@@ -40,18 +40,21 @@ Result<std::optional<std::string>> reseal_desired(std::string_view text, const E
 
 /// A change of several steps that is under way or was left half done: enough to end it, whatever became of it.
 struct Pending {
-  /// `relocate`: to another server while its own answers. `recover`: to another while its own is fenced.
-  enum class Kind { replace, rename, limits, archive, restore, relocate, recover };
+  /// `relocate`: to another server while its own answers. `recover`: to another while its own is fenced. `resume`: a
+  /// change that was given up had stopped it, and its server does not answer: it is to be started there again.
+  enum class Kind { replace, rename, limits, archive, restore, relocate, recover, resume };
   Kind kind = Kind::replace;
   /// Past it the change is carried to its end, before it everything is put back as it was.
   bool decided = false;
   bool was_running = false;
-  std::string name;                  ///< of the container afterwards, in the catalog
-  std::optional<Desired> desired;    ///< afterwards
-  std::string archive;               ///< its folder
-  ServerId server;                   ///< for `restore`, `relocate` and `recover`: where to
-  std::vector<std::string> volumes;  ///< for these: which it makes there
-  bool started = false;              ///< for `relocate` and `recover`: it may run there from now on
+  std::string name = {};                  ///< of the container afterwards, in the catalog
+  std::optional<Desired> desired = {};    ///< afterwards
+  std::string archive = {};               ///< its folder
+  ServerId server = {};                   ///< for `restore`, `relocate` and `recover`: where to
+  std::vector<std::string> volumes = {};  ///< for these: which it makes there
+  bool started = false;                   ///< for `relocate` and `recover`: it may run there from now on
+  /// For `recover`, none or one: the change that its server has not ended, to be gone on with there if it stays there.
+  std::vector<Pending> interrupted = {};
   bool operator==(const Pending&) const = default;
 };
 

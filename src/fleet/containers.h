@@ -197,6 +197,8 @@ class Containers final : public ContainerService, public ContainerMover {
   Result<bool> settle_replacement(const Target& target, Deadline deadline);
   Result<bool> finish_replacement(const Target& target, Deadline deadline);
   Result<bool> go_back(const Target& target, Deadline deadline);
+  /// Starts it again if it ran before its change, which did not take place.
+  Result<bool> start_at_home(const Target& target, Deadline deadline);
   Result<bool> commit_change(const Target& target, const std::string& engine_name);
   Result<bool> drop_pending(const Target& target);
   /// Settles what the row says now, as far as the engine answers; for undoing.
@@ -256,8 +258,10 @@ class Containers final : public ContainerService, public ContainerMover {
                                   const archive_folder::Manifest* manifest, const std::vector<ContainerId>& siblings,
                                   Deadline deadline);
   Result<void> make_from_image(const Target& target, operations::Context& context, int from, int to);
-  /// Ends a change that its server will never end; yields whether the container is still to be recovered.
-  Result<bool> end_pending_for_recovery(const RowPointer& row, Deadline deadline);
+  /// Whether the change that its server has not ended leaves a container to recover. Ends one that is as good as done.
+  Result<bool> is_to_recover(const RowPointer& row, Deadline deadline);
+  /// Of one whose archive is complete only the copy on its server is left.
+  Result<void> end_archiving_elsewhere(const RowPointer& row);
 
   // container_remains.cpp
   /// Stops what lives elsewhere now, before anything else is done about a server that answers; false if something is

@@ -220,6 +220,70 @@ TEST_F(FailoverTest, AFailureLeavesItAtHomeToBeTriedAgain) {
   EXPECT_TRUE(becomes("web", Status::running));
 }
 
+TEST_F(FailoverTest, WhatCannotComeBackElsewhereRunsAgainOnceItsServerIsBack) {
+  put("web", "one");
+  engine("two").faults().hang_call("create", true);
+  const auto moving = take(containers_->relocate(admin(), "web", "two"));
+  ASSERT_TRUE(eventually([&] { return engine("two").faults().waiting_calls() > 0; }));
+  ASSERT_FALSE(runs_on("one", "web")) << "it is stopped while it moves";
+  cut_off("one");
+  engine("two").faults().hang_call("create", false);
+  engine("two").faults().refuse_connections(true);
+  ASSERT_TRUE(moving->wait(soon()));
+  EXPECT_THAT(ended(ha_->fail_over(id_of("one"), true, admin().origin)).not_moved, SizeIs(1));
+  bring_back("one");
+  EXPECT_TRUE(
+      eventually([&] { return runs_on("one", "web") && containers_->row(seen("web")->id)->pending == std::nullopt; }));
+}
+
+TEST_F(FailoverTest, AReplacementThatItsServerDidNotFinishIsWhatComesBackElsewhere) {
+  put("web", "one");
+  ContainerChange change;
+  change.settings = seen("web")->settings;
+  change.settings->environment["VERSION"] = "2";
+  engine("one").faults().hang_call("rename", true);
+  const auto changing = changing_in_background([&] { return containers_->update(admin(), "web", change); });
+  ASSERT_TRUE(eventually([&] { return engine("one").faults().waiting_calls() > 0; }));
+  cut_off("one");
+  engine("one").faults().hang_call("rename", false);
+  ASSERT_TRUE(eventually([&] { return operations_->open_count().value_or(1) == 0; }));
+  EXPECT_THAT(ended(ha_->fail_over(id_of("one"), true, admin().origin)).moved, SizeIs(1));
+  EXPECT_EQ(seen("web")->settings.environment.at("VERSION"), "2");
+  EXPECT_TRUE(runs_on("two", "web"));
+  bring_back("one");
+  EXPECT_TRUE(eventually([&] { return !containers_->fenced(id_of("one")) && engine("one").processes().empty(); }));
+  EXPECT_THAT(containers_->view()->containers, SizeIs(1)) << "nothing of the replacement passes for another container";
+}
+
+TEST_F(FailoverTest, AReplacementIsFinishedAtHomeWhereItCannotComeBackElsewhere) {
+  put("web", "one");
+  ContainerChange change;
+  change.settings = seen("web")->settings;
+  change.settings->environment["VERSION"] = "2";
+  engine("one").faults().hang_call("rename", true);
+  const auto changing = changing_in_background([&] { return containers_->update(admin(), "web", change); });
+  ASSERT_TRUE(eventually([&] { return engine("one").faults().waiting_calls() > 0; }));
+  cut_off("one");
+  engine("one").faults().hang_call("rename", false);
+  ASSERT_TRUE(eventually([&] { return operations_->open_count().value_or(1) == 0; }));
+  engine("two").faults().fail("create", 1, Error(ErrorCode::exhausted, "engine.full", {"满", "full"}));
+  EXPECT_THAT(ended(ha_->fail_over(id_of("one"), true, admin().origin)).not_moved, SizeIs(1));
+  bring_back("one");
+  EXPECT_TRUE(eventually([&] { return containers_->row(seen("web")->id)->pending == std::nullopt; }));
+  EXPECT_EQ(seen("web")->settings.environment.at("VERSION"), "2");
+  EXPECT_TRUE(runs_on("one", "web"));
+  EXPECT_THAT(engine("one").processes(), SizeIs(1));
+}
+
+TEST_F(FailoverTest, AVolumeOfThatNameOnOneServerSendsItToAnother) {
+  put("web", "one", true);
+  take(registry_->set_placement(id_of("three"), Placement::open, admin().origin));
+  take(engine("two").volumes()->create_volume("web-data", soon()));
+  cut_off("one");
+  EXPECT_THAT(ended(ha_->fail_over(id_of("one"), true, admin().origin)).moved, SizeIs(1));
+  EXPECT_EQ(home_of("web"), "three");
+}
+
 TEST_F(FailoverTest, TwoAtOnceAreOne) {
   put("web", "one");
   cut_off("one");
@@ -480,6 +544,59 @@ TEST_F(AgentFailoverTest, AFailoverThatIsCancelledWhileItWaitsGivesTheLeaseBack)
   EXPECT_EQ(take(ticket->wait(soon())).state, operations::State::cancelled);
   EXPECT_EQ(ask(Holding::timed, 1), Grant::timed);
   EXPECT_EQ(home_of("web"), "one");
+}
+
+TEST_F(AgentFailoverTest, WhereNothingMayRunNothingIsChanged) {
+  put("web", "one");
+  containers_->heed(*leases_);
+  bind();
+  EXPECT_EQ(ask(Holding::timed, 1), Grant::timed);
+  EXPECT_TRUE(take(containers_->stop(admin(), "web", true)));
+  std::this_thread::sleep_for(terms_.certain_after());
+  expect_error(containers_->start(admin(), "web"), ErrorCode::unavailable, "server.no_lease");
+  expect_error(containers_->remove(admin(), "web", true), ErrorCode::unavailable, "server.no_lease");
+  expect_error(containers_->archive(admin(), "web"), ErrorCode::unavailable, "server.no_lease");
+  expect_error(containers_->relocate(admin(), "web", "two"), ErrorCode::unavailable, "server.no_lease");
+  auto wanted = wish("shop");
+  wanted.server = "one";
+  expect_error(make(alice(), wanted), ErrorCode::unavailable, "server.no_lease");
+  wanted.server.reset();
+  take(make(alice(), wanted));
+  EXPECT_EQ(home_of("shop"), "two") << "what is placed goes where it will run";
+}
+
+TEST_F(AgentFailoverTest, AChangeWaitsForALeaseThatIsAboutToBeThere) {
+  put("web", "one");
+  containers_->heed(*leases_);
+  bind();
+  std::this_thread::sleep_for(terms_.certain_after());
+  const auto stopping = changing_in_background([&] { return containers_->stop(admin(), "web", true); });
+  Holding holding = Holding::nothing;
+  EXPECT_TRUE(eventually([&] {
+    ask(holding, 1);
+    holding = Holding::timed;
+    return seen("web")->status == Status::stopped;
+  }));
+}
+
+TEST_F(AgentFailoverTest, AnAgentIsToldWhatItIsNotToStart) {
+  put("web", "one");
+  put("shop", "one");
+  put("wiki", "one");
+  take(containers_->stop(admin(), "shop", true));
+  engine("one").faults().hang_call("stop", true);
+  const auto stopping = changing_in_background([&] { return containers_->stop(admin(), "wiki", true); });
+  ASSERT_TRUE(eventually([&] { return engine("one").faults().waiting_calls() > 0; }));
+  const auto engine_names = [](const std::vector<ContainerThere>& containers) {
+    std::set<std::string> names;
+    for (const auto& one : containers) names.insert(one.engine_name);
+    return names;
+  };
+  const auto told = take(leases_->answer("one", token_, {.holding = Holding::nothing, .owes = 3})).not_to_start;
+  EXPECT_THAT(engine_names(told.unwanted), ElementsAre("shop"));
+  EXPECT_THAT(engine_names(told.changing), Contains("wiki"));
+  EXPECT_THAT(engine_names(told.changing), ::testing::Not(Contains("web")));
+  engine("one").faults().hang_call("stop", false);
 }
 
 }  // namespace

@@ -325,7 +325,9 @@ class FleetFixture : public ::testing::Test {
     const auto view = containers_->view();
     return std::ranges::all_of(view->containers, [&](const ContainerPointer& one) {
       const auto row = containers_->row(one->id);
-      return row && row->presence != Presence::creating && !row->pending;
+      // What is to be started at home may wait for that.
+      return row && row->presence != Presence::creating &&
+             (!row->pending || row->pending->kind == Pending::Kind::resume);
     });
   }
 

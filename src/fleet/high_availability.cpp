@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -19,7 +20,7 @@ namespace {
 constexpr std::chrono::milliseconds kRetry{100};
 /// Between looks at whether this ends while something is waited for.
 constexpr std::chrono::milliseconds kLook{100};
-/// How often what failed because a server went away is tried on another.
+/// How often what failed because of the server that was chosen is tried on another.
 constexpr int kRounds = 3;
 
 struct Input {
@@ -45,7 +46,8 @@ Error reachable(const std::string& name) {
 Error not_fenced(const std::string& name) {
   return Error(
       ErrorCode::conflict, "failover.not_fenced",
-      {fmt::format("无法确定服务器 {} 上的容器已停止。请先关闭该机器并以 confirmed: true 确认，或为其配置代理（berth agent）或隔离命令",
+      {fmt::format("无法确定服务器 {} 上的容器已停止。请先关闭该机器并以 confirmed: true 确认，或为其配置代理（berth "
+                   "agent）或隔离命令",
                    name),
        fmt::format(
            "It is not certain that nothing runs on server {} any more. Turn the machine off and confirm it with "
@@ -66,6 +68,39 @@ void append(MovesResult& to, MovesResult from) {
   std::ranges::move(from.moved, std::back_inserter(to.moved));
   std::ranges::move(from.not_moved, std::back_inserter(to.not_moved));
   std::ranges::move(from.refused, std::back_inserter(to.refused));
+}
+
+/// Servers that cannot take a container, as something of its name, or of its volumes', lies there already.
+using TakenThere = std::map<ContainerId, std::set<ServerId>>;
+
+bool may_pass(const NotMoved& one) {
+  return one.reason == "engine.unavailable" || one.reason == "engine.timeout" || one.reason == "server.no_lease";
+}
+
+/// Yields whether there was any.
+bool note_taken(const EvacuationPlan& plan, const std::vector<NotMoved>& failed, TakenThere& taken) {
+  bool any = false;
+  for (const auto& group : plan.groups) {
+    for (const auto& move : group) {
+      const auto at = std::ranges::find(failed, move.container.value(), &NotMoved::container_id);
+      if (at == failed.end()) continue;
+      if (at->reason != "relocation.volume_taken" && at->reason != "container.exists") continue;
+      taken[move.container].insert(move.to);
+      any = true;
+    }
+  }
+  return any;
+}
+
+/// What is on a server, from then on barred from where it cannot go.
+std::vector<ContainerId> leaving(FleetState& state, ServerId server, const TakenThere& taken) {
+  std::vector<ContainerId> left;
+  for (auto& one : state.containers) {
+    if (one.server != server) continue;
+    left.push_back(one.id);
+    if (const auto at = taken.find(one.id); at != taken.end()) one.barred.insert(at->second.begin(), at->second.end());
+  }
+  return left;
 }
 
 /// How an operation on a container ended.
@@ -284,25 +319,24 @@ Result<MovesResult> HighAvailability::evacuate(ServerId server, bool confirmed, 
   context.progress(10, "moving");
   context.on_cancel([] {});
   MovesResult result;
+  TakenThere taken;
   for (int round = 1; round <= kRounds; ++round) {
-    const FleetState state = parts_.mover.fleet_state();
-    std::vector<ContainerId> left;
-    for (const auto& one : state.containers) {
-      if (one.server == server) left.push_back(one.id);
-    }
+    FleetState state = parts_.mover.fleet_state();
+    const auto left = leaving(state, server, taken);
     if (left.empty()) break;
     const auto plan = plan_evacuation(state, server, left);
     MovesResult part;
     recover_groups(plan, part, context);
     if (context.cancel_requested()) return cancelled();
-    for (const ContainerId id : plan.homeless) {
-      const auto& one = *std::ranges::find(state.containers, id, &PlacedContainer::id);
-      part.not_moved.push_back(not_moved(id, one.name, server, homeless()));
-    }
     // Tried again only where another attempt may end differently.
-    const bool again = std::ranges::any_of(part.not_moved, [](const NotMoved& one) {
-      return one.reason == "engine.unavailable" || one.reason == "engine.timeout" || one.reason == "server.no_lease";
-    });
+    const bool again = note_taken(plan, part.not_moved, taken) || std::ranges::any_of(part.not_moved, may_pass);
+    for (const ContainerId id : plan.homeless) {
+      // What kept it off the server that had room for it tells more.
+      const auto before = std::ranges::find(result.not_moved, id.value(), &NotMoved::container_id);
+      const auto& one = *std::ranges::find(state.containers, id, &PlacedContainer::id);
+      part.not_moved.push_back(before != result.not_moved.end() ? *before
+                                                                : not_moved(id, one.name, server, homeless()));
+    }
     std::ranges::move(part.moved, std::back_inserter(result.moved));
     result.not_moved = std::move(part.not_moved);
     if (!again || stopping_ || context.deadline().expired()) break;

@@ -154,6 +154,7 @@ void Simulation::write_data() {
 
 void Simulation::heal_everything() {
   tell("everything is mended");
+  mended_ = true;
   for (const auto& machine : machines_) {
     machine->heal_network();
     if (!machine->up()) {

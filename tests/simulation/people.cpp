@@ -130,6 +130,7 @@ void Simulation::act_on(Known& known) {
   }
   tell(fmt::format("{} {}: {}", what, known.name, outcome_of(done)));
   if (done) return;
+  if (!known.run_unknown.empty()) return;
   // Told so: whether it was stopped or started is to be looked up.
   known.run_unknown = failed_unknown(done.error().reason()) ? "nobody knows whether the last wish came true" : before;
 }

@@ -167,7 +167,7 @@ void Simulation::turn_of_agents() {
 
 milliseconds Simulation::latency() {
   Dice& dice = hook_dice();
-  if (dice.chance(85)) return milliseconds(dice.below(100));
+  if (mended_ || dice.chance(85)) return milliseconds(dice.below(100));
   return milliseconds(dice.chance(70) ? dice.below(1400) : dice.below(5000));
 }
 

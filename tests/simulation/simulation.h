@@ -158,7 +158,8 @@ class Simulation {
   std::atomic<int> strike_in_{0};  ///< calls and writes; 0: never
   std::atomic<bool> only_changes_{false};
   std::atomic<int> struck_{0};
-  bool calm_ = true;  ///< nothing strikes
+  bool calm_ = true;     ///< nothing strikes
+  bool mended_ = false;  ///< messages are fast
 
   mutable std::mutex script_mutex_;
   std::vector<std::string> script_;
