@@ -8,9 +8,12 @@
 #include <charconv>
 #include <fstream>
 #include <functional>
-#include <iterator>
 #include <optional>
 #include <string_view>
+#include <utility>
+
+#include "base/read_file.h"
+#include "compute/container.h"
 
 namespace berth::agent {
 namespace {
@@ -22,14 +25,10 @@ bool is_hex(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
-bool is_id(std::string_view text) {
-  return text.size() == kIdLength && std::ranges::all_of(text, is_hex);
-}
-
 /// A small file of /proc; "" if the process is gone.
 std::string read(const std::string& path) {
-  std::ifstream stream(path);
-  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  auto text = read_file(path);
+  return text ? std::move(*text) : std::string();
 }
 
 /// The container that a process belongs to by its control groups, if it is one of these.
@@ -119,7 +118,7 @@ std::set<std::string> container_ids_in(const std::filesystem::path& folder) {
   std::set<std::string> ids;
   std::error_code problem;
   for (std::filesystem::directory_iterator at(folder, problem), end; !problem && at != end; at.increment(problem)) {
-    if (std::string name = at->path().filename().string(); is_id(name)) ids.insert(std::move(name));
+    if (std::string name = at->path().filename().string(); compute::is_container_id(name)) ids.insert(std::move(name));
   }
   return ids;
 }

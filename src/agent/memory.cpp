@@ -8,10 +8,10 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <utility>
 #include <vector>
 
+#include "base/read_file.h"
 #include "json/read.h"
 #include "json/write.h"
 
@@ -89,14 +89,13 @@ Result<Memory> Memory::open(std::filesystem::path file) {
   Memory memory(std::move(file), boot_id());
   std::error_code problem;
   std::filesystem::create_directories(memory.file_.parent_path(), problem);
-  std::ifstream stream(memory.file_);
-  if (!stream) {
-    if (!std::filesystem::exists(memory.file_, problem) && !problem) return memory;
-    return unusable(ErrorCode::unavailable, "opening " + memory.file_.string());
+  const auto text = read_file(memory.file_, kLongest);
+  if (!text && text.error().code() == ErrorCode::not_found) return memory;
+  if (!text) {
+    const bool too_large = text.error().code() == ErrorCode::too_large;
+    return unusable(too_large ? ErrorCode::internal : ErrorCode::unavailable, text.error().describe());
   }
-  const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  if (text.size() > kLongest) return unusable(ErrorCode::internal, memory.file_.string() + " is too long");
-  const auto written = json::from_json<Written>(text);
+  const auto written = json::from_json<Written>(*text);
   if (!written) return unusable(ErrorCode::internal, memory.file_.string() + ": " + written.error().describe());
   memory.content_.lease = {written->bound, written->standing, {}};
   if (written->boot == memory.boot_) memory.content_.lease.until = Instant(std::chrono::nanoseconds(written->until));

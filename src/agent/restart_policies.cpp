@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <utility>
 
 #include "agent/container_processes.h"
 #include "base/log.h"
+#include "base/read_file.h"
 #include "json/document.h"
 
 namespace berth::agent {
@@ -22,8 +22,8 @@ using compute::RestartPolicy;
 constexpr std::string_view kMark = "\"RestartPolicy\":{\"Name\":\"";
 
 std::string read(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  auto text = read_file(file);
+  return text ? std::move(*text) : std::string();
 }
 
 Error not_understood(const std::filesystem::path& file) {

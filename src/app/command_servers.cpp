@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <ostream>
 
@@ -14,6 +12,7 @@
 #include "app/configuration_values.h"
 #include "app/local_command.h"
 #include "app/table.h"
+#include "base/read_file.h"
 #include "json/document.h"
 #include "json/write.h"
 
@@ -94,13 +93,12 @@ Result<void> list(Console& console, const Options& options) {
 /// The text of a file that anybody may read: a certificate, a host's key; nothing for "".
 Result<std::optional<std::string>> text_of(const std::string& file) {
   if (file.empty()) return std::optional<std::string>();
-  std::ifstream stream(file);
-  std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-  if (!stream || text.empty()) {
+  auto text = read_file(file);
+  if (!text || text->empty()) {
     return Error(ErrorCode::invalid_argument, "cli.file",
                  {fmt::format("无法读取 {}", file), fmt::format("cannot read {}", file)});
   }
-  return std::optional(std::move(text));
+  return std::optional(std::move(*text));
 }
 
 Result<std::optional<std::string>> key_of(const std::string& file) {

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <system_error>
 
 #include "app/configuration_entries.h"
 #include "app/configuration_values.h"
+#include "base/read_file.h"
 
 namespace berth::app {
 namespace {
@@ -251,22 +250,18 @@ class Assembly {
   std::vector<ConfigurationProblem> problems_;
 };
 
-Result<std::string> read_file(const std::filesystem::path& path) {
-  std::error_code problem;
-  const auto size = std::filesystem::file_size(path, problem);
-  if (!problem && size > kLargestFile) {
+Result<std::string> read_configuration(const std::filesystem::path& path) {
+  auto text = read_file(path, kLargestFile);
+  if (text) return text;
+  if (text.error().code() == ErrorCode::too_large) {
     return Error(ErrorCode::too_large, "configuration.too_large",
                  {fmt::format("配置文件 {} 过大", path.string()),
                   fmt::format("the configuration file {} is too large", path.string())});
   }
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (problem || !file) {
-    return Error(ErrorCode::not_found, "configuration.missing",
-                 {fmt::format("无法读取配置文件 {}", path.string()),
-                  fmt::format("cannot read the configuration file {}", path.string())});
-  }
-  return text;
+  return Error(ErrorCode::not_found, "configuration.missing",
+               {fmt::format("无法读取配置文件 {}", path.string()),
+                fmt::format("cannot read the configuration file {}", path.string())})
+      .with_detail(text.error().detail());
 }
 
 }  // namespace
@@ -284,7 +279,7 @@ Result<LoadedConfiguration> load_configuration(const ConfigurationSource& source
     if (!std::filesystem::exists(kDefaultFile, ignored)) return parse_configuration("", "", source);
     file = kDefaultFile;
   }
-  const auto text = BERTH_TRY(read_file(file));
+  const auto text = BERTH_TRY(read_configuration(file));
   auto loaded = BERTH_TRY(parse_configuration(text, file.string(), source));
   loaded.file = file;
   return loaded;

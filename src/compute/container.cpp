@@ -36,6 +36,8 @@ bool is_letter(char c) {
   return is_lower(c) || (c >= 'A' && c <= 'Z');
 }
 
+constexpr std::size_t kIdLength = 64;
+
 /// Docker's rule for the names of containers, volumes and networks.
 bool is_docker_name(std::string_view name) {
   if (name.size() < 2 || name.size() > 128 || !(is_letter(name.front()) || is_digit(name.front()))) return false;
@@ -274,8 +276,12 @@ Result<void> check_container_settings(const ContainerSettings& settings) {
   return std::move(complaints).result();
 }
 
+bool is_container_id(std::string_view text) {
+  return text.size() == kIdLength && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 Result<void> check_container_name(std::string_view name) {
-  if (is_docker_name(name)) return {};
+  if (is_docker_name(name) && !is_container_id(name)) return {};
   return named("instance.name", "name",
                {"名称必须为 2 到 128 个字母、数字、_、. 或 -，以字母或数字开头",
                 "A name is 2 to 128 letters, digits, '_', '.' or '-', beginning with a letter or digit"});

@@ -67,8 +67,11 @@ inline constexpr std::string_view kReservedLabel = "berth.";
 /// struct ("ports", "mounts", "environment", …).
 Result<void> check_container_settings(const ContainerSettings& settings);
 
-/// 2 to 128 letters, digits, '_', '.' and '-', beginning with a letter or digit: Docker's rule, bounded. Errors:
-/// invalid_argument "instance.name" with the field "name".
+/// Whether it is a container's full id, as Docker and Podman give them: 64 hexadecimal digits in lower case.
+bool is_container_id(std::string_view text);
+
+/// 2 to 128 letters, digits, '_', '.' and '-', beginning with a letter or digit: Docker's rule, bounded; and nothing
+/// that could be an id. Errors: invalid_argument "instance.name" with the field "name".
 Result<void> check_container_name(std::string_view name);
 
 /// A reference of an image: [registry[:port]/]path[:tag][@digest], at most 512 bytes (the distribution

@@ -18,7 +18,8 @@
 // deadline, are thread-safe, and fail as those of InstanceEngine do.
 namespace berth::compute {
 
-/// The whole settings of a container, and the states that only containers have.
+/// The whole settings of a container, and the states that only containers have. An engine with this ability takes an
+/// id (`Instance::engine_id`) wherever it takes the name of a container.
 class ContainerAbility {
  public:
   virtual ~ContainerAbility() = default;

@@ -55,8 +55,9 @@ TEST(ContainerSettingsTest, NameEveryBadFieldAtOnce) {
 TEST(ContainerNameTest, FollowsDockersRule) {
   for (const char* good : {"web1", "web_1", "a.b-c", "0a", "peaceful_bohr"})
     EXPECT_TRUE(check_container_name(good)) << good;
-  for (const std::string& bad : {std::string(""), std::string("a"), std::string("-a"), std::string("a b"),
-                                 std::string("a/b"), std::string("名称"), std::string(129, 'a')}) {
+  for (const std::string& bad :
+       {std::string(""), std::string("a"), std::string("-a"), std::string("a b"), std::string("a/b"),
+        std::string("名称"), std::string(129, 'a'), std::string(64, 'a')}) {
     EXPECT_FALSE(check_container_name(bad)) << bad;
   }
 }

@@ -42,7 +42,7 @@ std::string parent_of(const std::string& path) {
 Result<void> Containers::archive(const Caller& caller, const std::string& name) {
   const ContainerPointer container = BERTH_TRY(find(caller, name, Right::write));
   if (container->presence == Presence::archived) return {};
-  const Target target = BERTH_TRY(target_of(container));
+  const Target target = BERTH_TRY(changeable(container));
   BERTH_CHECK(check_opened(target.row->desired, name));
   if (target.unit->engine->archives() == nullptr) return unsupported();
   Change change;

@@ -67,7 +67,7 @@ Result<void> Containers::update(const Caller& caller, const std::string& name, c
   if (change.image) BERTH_CHECK(compute::check_image_reference(*change.image));
   if (change.settings) BERTH_CHECK(compute::check_container_settings(*change.settings));
   if (change.limits) BERTH_CHECK(compute::check_limits(*change.limits));
-  const Target target = BERTH_TRY(target_of(container));
+  const Target target = BERTH_TRY(changeable(container));
   if (change.settings) BERTH_CHECK(check_mounts(caller, *change.settings, target.row->desired.settings));
   Pending pending;
   pending.name = change.name.value_or(name);

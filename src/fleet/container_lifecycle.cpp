@@ -35,7 +35,7 @@ bool is_up(Status status) {
 }  // namespace
 
 Result<bool> Containers::act(const Caller& caller, const std::string& name, Action action, bool force) {
-  const Target target = BERTH_TRY(target_of(BERTH_TRY(find(caller, name, Right::write))));
+  const Target target = BERTH_TRY(changeable(BERTH_TRY(find(caller, name, Right::write))));
   // Nothing is left undone on the word of a snapshot alone.
   const Status status = BERTH_TRY(confirm(target))->status;
   bool changes = true;
@@ -189,7 +189,7 @@ Result<void> Containers::remove(const Caller& caller, const std::string& name, b
     if (row == nullptr) return container_not_found(name);
     return remove_row(*row, caller);
   }
-  const Target target = BERTH_TRY(target_of(container));
+  const Target target = BERTH_TRY(changeable(container));
   if (!force && is_up(container->status)) {
     auto now = confirm(target);
     // One that is gone behind our back may be removed from the books as well.

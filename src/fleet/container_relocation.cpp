@@ -108,7 +108,7 @@ Result<void> Containers::check_movable(const ContainerRow& row) const {
 
 Result<operations::TicketPointer> Containers::relocate(const Caller& caller, const std::string& name,
                                                        const std::optional<std::string>& server) {
-  const Target target = BERTH_TRY(target_of(BERTH_TRY(find(caller, name, Right::write))));
+  const Target target = BERTH_TRY(changeable(BERTH_TRY(find(caller, name, Right::write))));
   if (server && *server == target.unit->name) {
     return Error(ErrorCode::conflict, "relocation.same_server",
                  {fmt::format("容器 {} 已在服务器 {} 上", name, *server),

@@ -207,6 +207,12 @@ Result<Containers::Target> Containers::target_of(const ContainerPointer& contain
   return target;
 }
 
+Result<Containers::Target> Containers::changeable(const ContainerPointer& container) {
+  Target target = BERTH_TRY(target_of(container));
+  BERTH_CHECK(wait_for_lease(target.unit));
+  return target;
+}
+
 Result<compute::InstancePointer> Containers::confirm(const Target& target) {
   auto read = target.unit->inventory->reread(target.row->engine_name, Deadline::after(kConfirm));
   if (read) return std::move(*read);

@@ -143,6 +143,8 @@ class Containers final : public ContainerService, public ContainerMover {
   // containers.cpp
   bool may(const Caller& caller, const Container& container, Right right) const;
   Result<Target> target_of(const ContainerPointer& container);
+  /// The same for a change: where it stands as it should stand. Errors: also those of `wait_for_lease`.
+  Result<Target> changeable(const ContainerPointer& container);
   Result<compute::InstancePointer> confirm(const Target& target);
   /// Errors: unavailable "server.no_lease".
   Result<void> wait_for_lease(const UnitPointer& unit) const;

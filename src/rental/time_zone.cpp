@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+
+#include "base/read_file.h"
 
 namespace berth::rental {
 namespace {
@@ -11,7 +11,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr const char* kFolder = "/usr/share/zoneinfo";
-constexpr std::uintmax_t kLargestFile = 1UL << 20U;
+constexpr std::size_t kLargestFile = 1UL << 20U;
 constexpr std::size_t kHeader = 44;
 
 /// Reads numbers from the front of a text.
@@ -103,11 +103,8 @@ Result<TimeZone> TimeZone::find(std::string_view name) {
   }
   if (is_zone_name(name)) {
     const std::filesystem::path file = std::filesystem::path(kFolder) / name;
-    std::error_code failed;
-    if (std::filesystem::is_regular_file(file, failed) && std::filesystem::file_size(file, failed) <= kLargestFile) {
-      std::ifstream in(file, std::ios::binary);
-      const std::string content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-      if (auto zone = parse_file(content)) return std::move(*zone);
+    if (const auto content = read_file(file, kLargestFile)) {
+      if (auto zone = parse_file(*content)) return std::move(*zone);
     }
   }
   return Error(

@@ -4,10 +4,11 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <system_error>
+#include <utility>
+
+#include "base/read_file.h"
 
 namespace berth::telemetry {
 namespace {
@@ -16,8 +17,8 @@ constexpr std::uint64_t kMebibyte = 1024 * 1024;
 constexpr std::uint64_t kGibibyte = 1024 * kMebibyte;
 
 std::string read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  auto text = read_file(path);
+  return text ? std::move(*text) : std::string();
 }
 
 std::uint64_t rounded(std::uint64_t bytes, std::uint64_t unit) {
@@ -129,7 +130,7 @@ void HostMonitor::read_memory(HostSnapshot& snapshot) const {
 }
 
 void HostMonitor::read_disk(HostSnapshot& snapshot) const {
-  struct statvfs found {};
+  struct statvfs found{};
   if (statvfs(settings_.disk_path.c_str(), &found) != 0 || found.f_blocks == 0) return;
   const auto total = static_cast<std::uint64_t>(found.f_blocks) * found.f_frsize;
   const auto used = static_cast<std::uint64_t>(found.f_blocks - found.f_bfree) * found.f_frsize;

@@ -169,6 +169,28 @@ TEST_F(DockerEngineTest, ChangesWhenAContainerIsStartedAgain) {
                ErrorCode::not_found, "instance.not_found");
 }
 
+TEST_F(DockerEngineTest, TakesAnIdWhereItTakesAName) {
+  auto wanted = wish(true);
+  make(wanted);
+  const auto by_name = engine_.get(wanted.name, soon());
+  ASSERT_TRUE(by_name) << by_name.error().describe();
+  const std::string id = by_name->engine_id;
+  ASSERT_TRUE(compute::is_container_id(id));
+  const auto by_id = engine_.get(id, soon());
+  ASSERT_TRUE(by_id) << by_id.error().describe();
+  EXPECT_EQ(by_id->name, wanted.name);
+  EXPECT_TRUE(engine_.containers()->inspect(id, soon()));
+  EXPECT_TRUE(engine_.stop(id, seconds(0), {}, soon()));
+  EXPECT_EQ(engine_.get(id, soon())->status, compute::Status::stopped);
+  EXPECT_TRUE(engine_.containers()->set_restart_policy(id, compute::RestartPolicy::always, soon()));
+  EXPECT_TRUE(engine_.start(id, {}, soon()));
+  EXPECT_EQ(engine_.get(wanted.name, soon())->status, compute::Status::running);
+  const std::string nobody(64, '0');
+  expect_error(engine_.get(nobody, soon()), ErrorCode::not_found, "instance.not_found");
+  expect_error(engine_.start(nobody, {}, soon()), ErrorCode::not_found, "instance.not_found");
+  expect_error(engine_.get(id.substr(0, 12), soon()), ErrorCode::not_found, "instance.not_found");
+}
+
 TEST_F(DockerEngineTest, StopsAPausedOne) {
   const std::string name = make(true);
   ASSERT_TRUE(engine_.containers()->pause(name, soon()));

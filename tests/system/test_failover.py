@@ -131,7 +131,9 @@ def tidy(fleet):
     """Each test begins and ends with both servers whole and empty."""
     yield
     for one in fleet.caller.get("/api/containers").json()["containers"]:
-        fleet.caller.delete(f"/api/containers/{one['container_name']}?force=true")
+        name = one["container_name"]
+        wait_until(lambda n=name: fleet.caller.delete(f"/api/containers/{n}?force=true").status_code in (200, 404), 40,
+                   f"{name} is removed")
 
 
 class Load:
@@ -248,6 +250,33 @@ def test_what_an_agent_stopped_for_nothing_it_starts_again(fleet, witness):
     fleet.daemon.start()
     wait_until(lambda: all_run_on(witness, names, 1), 40, lambda: f"{witness.running()} {fleet.agents[1].log()}")
     fleet.wait_back(1)
+
+
+def test_while_an_agent_lets_nothing_run_nothing_is_changed_there(fleet, witness):
+    """Its engine answers, but it does not reach Berth: what was changed now could run again in a moment."""
+    names = fleet.put(2, 1)
+    fleet.to_berth[1].cut()
+    try:
+        wait_until(lambda: none_runs_on(witness, names, 1), 30, "the lease ends")
+        for call in ("stop", "restart", "archive"):
+            refused = fleet.caller.post(f"/api/containers/{names[0]}/{call}")
+            assert refused.status_code == 503 and "berth agent" in refused.text, f"{call}: {refused.text}"
+        there = fleet.caller.post("/api/containers", {"container_name": "late", "image": IMAGE, "networks": ["none"],
+                                                      "server": "docker-1"})
+        assert there.status_code == 503, there.text
+        elsewhere = fleet.put(1, 2)
+    finally:
+        fleet.to_berth[1].heal()
+    wait_until(lambda: all_run_on(witness, names, 1), 40, lambda: f"{witness.running()} {fleet.agents[1].log()}")
+    fleet.wait_back(1)
+    wait_until(lambda: fleet.caller.post(f"/api/containers/{names[0]}/stop").status_code == 200, 20, "it may be stopped")
+    assert all_run_on(witness, elsewhere, 2)
+    # A lease that is lost again does not bring back what somebody has stopped.
+    fleet.daemon.kill()
+    wait_until(lambda: none_runs_on(witness, names, 1), 30, "the lease ends")
+    fleet.daemon.start()
+    wait_until(lambda: all_run_on(witness, names[1:], 1), 40, lambda: fleet.agents[1].log())
+    assert holds_for(lambda: none_runs_on(witness, names[:1], 1), 3)
 
 
 def test_an_orderly_end_of_berth_stops_nothing(fleet, witness):

@@ -201,6 +201,7 @@ std::string path_of_container(std::string_view name) {
 }
 
 Result<std::string> Api::container_path(const std::string& name, Deadline deadline) {
+  if (compute::is_container_id(name)) return path_of_container(name);
   // Whatever could not be a name is nobody's, and would lead astray in a path ("..").
   if (!compute::check_container_name(name)) return compute::instance_not_found(name);
   if (name.find_first_not_of("0123456789abcdef") != std::string::npos) return path_of_container(name);

@@ -96,7 +96,8 @@ class Api {
                                                            const Subject& subject, Deadline deadline,
                                                            std::vector<http::Header> headers = {});
 
-  /// The path of a container that has exactly that name: an engine takes the beginning of an id for a name too.
+  /// The path of a container that has exactly that name, or that id: an engine takes the beginning of an id for a name
+  /// too.
   Result<std::string> container_path(const std::string& name, Deadline deadline);
 
   /// The network of a container for which none was wished: "default", or "none" with an engine that has no default, for

@@ -102,7 +102,7 @@ Result<compute::Instance> ContainerReader::get(const std::string& name, Deadline
   const std::string path = BERTH_TRY(api_.container_path(name, deadline));
   const auto document = BERTH_TRY(api_.get(path + "/json", subject, deadline));
   compute::Instance instance = BERTH_TRY(decode_inspected(document.root()));
-  if (instance.name != name) return compute::instance_not_found(name);
+  if (instance.name != name && instance.engine_id != name) return compute::instance_not_found(name);
   instance.architecture = BERTH_TRY(api_.version(deadline)).architecture;
   use_known(instance, true);
   measure_later(instance);

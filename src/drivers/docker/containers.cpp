@@ -9,7 +9,8 @@ namespace berth::drivers::docker {
 Result<compute::ContainerDetail> Containers::inspect(const std::string& name, Deadline deadline) {
   const std::string path = BERTH_TRY(api_.container_path(name, deadline));
   const auto container = BERTH_TRY(api_.get(path + "/json", Subject::of_container(name), deadline));
-  if (container.root()["Name"].string() != "/" + name && container.root()["Name"].string() != name) {
+  const auto called = container.root()["Name"].string();
+  if (called != "/" + name && called != name && container.root()["Id"].string() != name) {
     return compute::instance_not_found(name);
   }
   const std::string image_id = container.root()["Image"].string_or("");

@@ -17,7 +17,7 @@ using compute::Status;
 namespace {
 
 constexpr std::uint64_t kMebibyte = 1ULL << 20;
-constexpr std::size_t kIdBytes = 16;
+constexpr std::size_t kIdBytes = 32;
 
 Error exists(const std::string& name) {
   return Error(ErrorCode::already_exists, "instance.exists",
@@ -84,7 +84,7 @@ FakeEngine::Stored& FakeEngine::add(const std::string& name) {
 FakeEngine::Stored* FakeEngine::find(const std::string& name) {
   if (const auto at = instances_.find(name); at != instances_.end()) return &at->second;
   // As with Docker an id does wherever a name does.
-  if (name.size() != 2 * kIdBytes) return nullptr;
+  if (!compute::is_container_id(name)) return nullptr;
   const auto by_id = std::ranges::find(instances_, name, [](const auto& one) { return one.second.instance.engine_id; });
   return by_id == instances_.end() ? nullptr : &by_id->second;
 }
