@@ -147,7 +147,7 @@ void Agent::ask_once() {
   }
   const auto answer = source_.ask(request, Deadline::after(settings_.ask_limit));
   const Lock lock(mutex_);
-  const bool answered = answer && take(*answer, sent);
+  const bool answered = answer && take(*answer, request, sent);
   if (answered != std::exchange(answered_, answered)) {
     if (answer) log::info("agent", "Berth answers");
     if (!answer) log::warning("agent", "Berth does not answer: {}", answer.error().describe());
@@ -156,7 +156,7 @@ void Agent::ask_once() {
 }
 
 /// With the lock held. What binds it is on the disk before it counts: otherwise the answer was not heard.
-bool Agent::take(const fleet::LeaseAnswer& answer, Instant sent) {
+bool Agent::take(const fleet::LeaseAnswer& answer, const fleet::LeaseRequest& request, Instant sent) {
   LeaseKeeper after = keeper_;
   after.take(answer, sent);
   Memory::Content content = memory_.content();
@@ -174,6 +174,7 @@ bool Agent::take(const fleet::LeaseAnswer& answer, Instant sent) {
   keeper_ = after;
   terms_ = answer.terms;
   not_to_start_ = answer.not_to_start;
+  told_all_ = request.owes > 0;
   return true;
 }
 

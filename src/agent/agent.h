@@ -71,7 +71,7 @@ class Agent {
   // agent.cpp: asking for leases
   void keep_asking();
   void ask_once();
-  bool take(const fleet::LeaseAnswer& answer, Instant sent);
+  bool take(const fleet::LeaseAnswer& answer, const fleet::LeaseRequest& request, Instant sent);
   std::uint32_t count_running();
 
   // stopping.cpp: letting nothing run
@@ -123,6 +123,7 @@ class Agent {
   fleet::LeaseTerms terms_;
   bool answered_ = false;  ///< the last request was
   fleet::NotToStart not_to_start_;
+  bool told_all_ = false;  ///< that is all: who asked owing nothing was told of little
   // Ids of containers:
   std::set<std::string> seen_running_;  ///< what the engine ran
   std::map<std::string, int> failed_starts_;

@@ -179,6 +179,7 @@ void Agent::start_again() {
   std::set<std::string> ids;
   {
     const Lock lock(mutex_);
+    if (!told_all_) return;
     ids = memory_.content().stopped;
   }
   for (const auto& id : ids) {

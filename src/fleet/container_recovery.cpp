@@ -254,6 +254,8 @@ Result<std::string> Containers::bring_elsewhere(ContainerId id, const UnitPointe
     BERTH_CHECK(to->engine->start(wanted->engine_name, progress_of(context, 85, 95), deadline));
   }
   BERTH_CHECK(settle_down(*row, to, {}, context.operation().origin));
+  // Of an archive that was being written when its server went.
+  archive_folder::remove_all(settings_.archives, id, row->archive);
   MoveResult result{.container = wanted->name,
                     .container_id = id.value(),
                     .from = view.server.name,

@@ -24,7 +24,7 @@ void ServerAgent::die() {
   asked_at_.reset();
   stops_at_.reset();
   not_to_start_ = {};
-  leaving_ = answered_ = false;
+  leaving_ = answered_ = told_all_ = false;
 }
 
 std::optional<Asked> ServerAgent::act(Instant now, Dice& dice) {
@@ -54,6 +54,7 @@ std::optional<Asked> ServerAgent::act(Instant now, Dice& dice) {
   if (asked_at_ || now < next_ask_) return std::nullopt;
   asked_at_ = now;
   next_ask_ = now + (keeper_->must_be_silent(now) ? kImpatience : terms_.renewal);
+  asked_owing_ = !stopped_.empty();
   const auto running = static_cast<std::uint32_t>(machine_.engine().processes().size());
   return Asked{++last_number_, keeper_->request(now, running, static_cast<std::uint32_t>(stopped_.size()), leaving_)};
 }
@@ -64,6 +65,7 @@ void ServerAgent::hear(std::uint64_t number, const fleet::LeaseAnswer& answer, I
   kept_ = keeper_->kept();
   terms_ = answer.terms;
   not_to_start_ = answer.not_to_start;
+  told_all_ = asked_owing_;
   asked_at_.reset();
   answered_ = true;
 }
@@ -87,7 +89,7 @@ void ServerAgent::stop_everything(Instant now, Dice& dice) {
 
 void ServerAgent::start_again() {
   // After a start it is not known yet what lives elsewhere.
-  if (stopped_.empty() || !answered_ || !machine_.engine_answers()) return;
+  if (stopped_.empty() || !answered_ || !told_all_ || !machine_.engine_answers()) return;
   std::erase_if(stopped_, [&](const std::string& id) {
     const auto name = machine_.engine().name_of(id);
     if (!name) return true;

@@ -57,6 +57,8 @@ class ServerAgent {
   bool leaving_ = false;
   bool answered_ = false;
   fleet::NotToStart not_to_start_;
+  bool asked_owing_ = false;
+  bool told_all_ = false;
   fleet::LeaseTerms terms_;
   std::uint64_t last_number_ = 0;
   std::optional<Instant> asked_at_;
