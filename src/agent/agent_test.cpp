@@ -26,8 +26,10 @@ class ScriptedSource final : public LeaseSource {
     last_ = request;
     ++asked_;
     if (!answers_) return Error(ErrorCode::unavailable, "http.unreachable", {"没有应答", "No answer"});
-    fleet::LeaseAnswer answer{
-        .grant = request.leaving ? leaving_ : grant_, .number = ++number_, .terms = terms_, .not_to_start = not_to_start_};
+    fleet::LeaseAnswer answer{.grant = request.leaving ? leaving_ : grant_,
+                              .number = ++number_,
+                              .terms = terms_,
+                              .not_to_start = not_to_start_};
     return answer;
   }
 
