@@ -18,7 +18,6 @@
 namespace berth::http {
 namespace {
 
-constexpr std::size_t kIdleHandles = 64;
 constexpr std::size_t kHeaderLimit = 256 * 1024;
 constexpr std::chrono::milliseconds kLongestPoll{1000};
 
@@ -268,7 +267,7 @@ Result<std::unique_ptr<Handle>> Client::Impl::borrow() {
 void Client::Impl::give_back(std::unique_ptr<Handle> handle, bool reusable) {
   const std::lock_guard lock(mutex);
   running.erase(handle->multi());
-  if (reusable && !stopping && idle.size() < kIdleHandles) idle.push_back(std::move(handle));
+  if (reusable && !stopping && idle.size() < settings.idle_connections) idle.push_back(std::move(handle));
 }
 
 Result<void> Client::Impl::prepare_tls(CURL* easy) {

@@ -44,6 +44,7 @@ class Client {
     Endpoint endpoint;
     std::size_t response_limit = 64UL << 20U;  ///< bytes of one answer
     std::chrono::milliseconds connect_time{3000};
+    std::size_t idle_connections = 64;  ///< kept alive between calls, at most
   };
   explicit Client(Settings settings);
   ~Client();

@@ -96,7 +96,8 @@ class ScriptedServer {
     address.sun_family = AF_UNIX;
     if (path_.size() >= sizeof address.sun_path) throw std::runtime_error("too long a path: " + path_);
     std::memcpy(address.sun_path, path_.c_str(), path_.size());
-    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(listener_, 64) != 0) {
+    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(listener_, SOMAXCONN) != 0) {
       throw std::runtime_error("cannot listen on " + path_);
     }
     acceptor_ = std::thread([this] { accept(); });
@@ -108,7 +109,7 @@ class ScriptedServer {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
-    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, 64) != 0 ||
+    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, SOMAXCONN) != 0 ||
         ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
       throw std::runtime_error("cannot listen on the loopback");
     }

@@ -12,6 +12,8 @@ namespace berth::drivers::docker {
 namespace {
 
 constexpr std::chrono::milliseconds kVersionTime{10'000};
+/// As many as there may be readers of containers, so that they need no new ones for each read.
+constexpr std::size_t kIdleConnections = 256;
 
 /// The engine's words in an answer of failure: {"message":…} of Docker's, also {"cause":…} of Podman's.
 std::string words_of(const std::string& body) {
@@ -66,7 +68,9 @@ Result<ServerVersion> decode_version(json::View version) {
 }
 
 Api::Api(http::Endpoint endpoint, std::shared_ptr<Link> link)
-    : endpoint_(std::move(endpoint)), link_(std::move(link)), client_({.endpoint = endpoint_}) {}
+    : endpoint_(std::move(endpoint)),
+      link_(std::move(link)),
+      client_({.endpoint = endpoint_, .idle_connections = kIdleConnections}) {}
 
 void Api::stop() {
   stopping_.request_stop();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <functional>
 #include <set>
 
 #include "drivers/docker/decode.h"
@@ -11,10 +12,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kReaders = 64;
+constexpr std::size_t kReadersOfAGroup = 64;
+constexpr std::size_t kMostGroups = 4;
 constexpr milliseconds kShareOfOne{3000};
 constexpr milliseconds kFreshEnough{1000};
-constexpr milliseconds kFactsAge{60'000};
+constexpr milliseconds kLeastFactsAge{30'000};
+constexpr milliseconds kMostFactsAge{60'000};
 constexpr milliseconds kSilence{10'000};
 
 milliseconds part(milliseconds whole, int percent) {
@@ -34,16 +37,32 @@ void use_facts(const compute::Instance& facts, compute::Instance& instance) {
   instance.limits = facts.limits;
 }
 
+/// How long facts of that container are kept. Not the same time for all: those that were inspected in one read would
+/// be inspected in one read again, which would then take longer than others.
+milliseconds facts_age_of(const std::string& id) {
+  const auto span = static_cast<std::size_t>((kMostFactsAge - kLeastFactsAge).count());
+  return kLeastFactsAge + milliseconds(std::hash<std::string>{}(id) % span);
+}
+
 Instant now() {
   return std::chrono::steady_clock::now();
 }
 
 }  // namespace
 
-ContainerReader::ContainerReader(Api& api)
-    : api_(api), readers_({.name = "docker-read", .threads = kReaders, .queue_limit = 100'000}) {}
+ContainerReader::ContainerReader(Api& api) : api_(api) {}
 
 ContainerReader::~ContainerReader() = default;
+
+WorkerPool& ContainerReader::readers_of(std::size_t running) {
+  const std::size_t group = running / kReadersOfAGroup % kMostGroups;
+  const std::lock_guard lock(mutex_);
+  while (readers_.size() <= group) {
+    readers_.push_back(std::make_unique<WorkerPool>(
+        WorkerPool::Settings{.name = "docker-read", .threads = kReadersOfAGroup, .queue_limit = 100'000}));
+  }
+  return *readers_[group];
+}
 
 /// What the readers of one list share with the one who waits for them; outlives a wait that was given up.
 struct ContainerReader::Reading {
@@ -77,8 +96,10 @@ Result<std::vector<compute::Instance>> ContainerReader::list(Deadline deadline) 
   const Deadline share = deadline.sooner(part(deadline.remaining(), 80));
   // From a copy: a reader that is already done changes the list itself.
   const std::vector<compute::Instance> listed = reading->instances;
+  std::size_t running = 0;
   for (std::size_t i = 0; i < listed.size(); ++i) {
-    const bool taken = readers_.submit([this, reading, i, share, instance = listed[i]]() mutable {
+    WorkerPool& readers = readers_of(is_measurable(listed[i].status) ? running++ : 0);
+    const bool taken = readers.submit([this, reading, i, share, instance = listed[i]]() mutable {
       {
         const std::lock_guard lock(reading->mutex);
         if (reading->given_up) return;
@@ -117,7 +138,7 @@ void ContainerReader::measure_later(const compute::Instance& instance) {
     if (known.measuring || now() - known.measured < kFreshEnough) return;
     known.measuring = true;
   }
-  const bool taken = readers_.submit([this, instance = instance]() mutable {
+  const bool taken = readers_of(0).submit([this, instance = instance]() mutable {
     measure(instance, Deadline::after(kShareOfOne));
     const std::lock_guard lock(mutex_);
     if (const auto known = known_.find(instance.engine_id); known != known_.end()) known->second.measuring = false;
@@ -157,7 +178,8 @@ void ContainerReader::complete(compute::Instance& instance, Deadline deadline) {
   {
     const std::lock_guard lock(mutex_);
     const auto known = known_.find(instance.engine_id);
-    fresh = known != known_.end() && known->second.facts && now() - known->second.inspected < kFactsAge;
+    fresh =
+        known != known_.end() && known->second.facts && now() - known->second.inspected < facts_age_of(known->first);
     if (known != known_.end() && now() < known->second.silent_until) return;
   }
   if (!fresh) inspect(instance, deadline);

@@ -16,9 +16,10 @@
 namespace berth::drivers::docker {
 
 /// Reads containers: one call for the list, then of each running one its counters, all in parallel, for Docker takes
-/// them once a second and lets everybody wait who asks. What seldom changes (limits, when it was made) is asked for
-/// once and kept until something happens to the container, at most a minute. A container that does not answer comes
-/// back with the counters that it had, and is left alone for a while. Thread-safe.
+/// them once a second and lets everybody wait who asks: were there fewer readers than containers, those left over would
+/// wait for a second more. There are up to 256, as many as the containers that run need. What seldom changes (limits,
+/// when it was made) is asked for once and kept until something happens to the container, at most a minute. A container
+/// that does not answer comes back with the counters that it had, and is left alone for a while. Thread-safe.
 class ContainerReader {
  public:
   explicit ContainerReader(Api& api);
@@ -52,13 +53,15 @@ class ContainerReader {
   /// Adds what is known already; not the facts where they were just inspected.
   void use_known(compute::Instance& instance, bool inspected);
   void measure_later(const compute::Instance& instance);
+  /// Who reads the container that comes after so many running ones.
+  WorkerPool& readers_of(std::size_t running);
   std::uint64_t changes_of(const std::string& id);
   void remember(const compute::Instance& facts, std::uint64_t changes);
 
   Api& api_;
   std::mutex mutex_;
-  std::map<std::string, Known, std::less<>> known_;  // by id
-  WorkerPool readers_;
+  std::map<std::string, Known, std::less<>> known_;   // by id
+  std::vector<std::unique_ptr<WorkerPool>> readers_;  ///< in groups, of which only those needed are there
 };
 
 }  // namespace berth::drivers::docker
