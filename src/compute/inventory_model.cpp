@@ -22,6 +22,13 @@ bool same_but_measurements(const Instance& before, Instance& fresh) {
   return same;
 }
 
+/// Whether `counters` of a read that began at `began` are newer than those of one that began later: an engine may
+/// answer about one instance at once with counters that it was asked for before.
+bool has_newer_counters(const Instance& fresh, const Instance& published, Instant began) {
+  return fresh.engine_id == published.engine_id && fresh.status == published.status && fresh.measured >= began &&
+         published.measured < began;
+}
+
 bool same_problem(const std::optional<Error>& a, const Error& b) {
   return a && a->code() == b.code() && a->reason() == b.reason() && a->message() == b.message();
 }
@@ -37,8 +44,8 @@ InstancePointer InventorySnapshot::find(std::string_view name) const {
 InventoryModel::InventoryModel(std::uint32_t host_cores)
     : host_cores_(std::max<std::uint32_t>(host_cores, 1)), snapshot_(std::make_shared<const InventorySnapshot>()) {}
 
-InventoryModel::Mark InventoryModel::begin_read() {
-  reading_.insert(++last_mark_);
+InventoryModel::Mark InventoryModel::begin_read(Instant now) {
+  reading_.emplace(++last_mark_, now);
   return last_mark_;
 }
 
@@ -52,7 +59,7 @@ void InventoryModel::end_read(Mark mark) {
   if (reading_.empty()) {
     removed_.clear();
   } else {
-    std::erase_if(removed_, [&](const auto& removed) { return removed.second < *reading_.begin(); });
+    std::erase_if(removed_, [&](const auto& removed) { return removed.second < reading_.begin()->first; });
   }
 }
 
@@ -122,6 +129,7 @@ SnapshotPointer InventoryModel::apply_all(Mark mark, std::vector<Instance> insta
   instances.erase(repeated.begin(), repeated.end());
 
   const InventorySnapshot& old = *snapshot_;
+  const Instant began = reading_.at(mark);
   InventorySnapshot next;
   next.revision = old.revision;
   next.structure_revision = old.structure_revision;
@@ -148,7 +156,14 @@ SnapshotPointer InventoryModel::apply_all(Mark mark, std::vector<Instance> insta
     pass_unnamed_until(&fresh.name);
     const bool known = at < old.instances.size() && old.instances[at]->name == fresh.name;
     if (known && entries_[at].mark > mark) {
-      keep(at++);
+      keep(at);
+      const InstancePointer& kept = old.instances[at++];
+      if (has_newer_counters(fresh, *kept, began)) {
+        Instance updated = *kept;
+        updated.counters = fresh.counters;
+        updated.measured = fresh.measured;
+        next.instances.back() = merge(entries.back(), kept, std::move(updated), change);
+      }
       continue;
     }
     if (const auto removed = removed_.find(fresh.name); removed != removed_.end() && removed->second > mark) {
@@ -164,7 +179,7 @@ SnapshotPointer InventoryModel::apply_all(Mark mark, std::vector<Instance> insta
 
   if (!old.health.connected) change = Change::structure;
   next.health = {true, true, std::nullopt, std::move(info)};
-  next.read_at = std::chrono::steady_clock::now();
+  next.read_at = began;
   next.read_time = now;
   entries_ = std::move(entries);
   end_read(mark);

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -11,7 +10,8 @@
 namespace berth::compute {
 
 /// Builds the snapshots of an inventory from reads that may overlap: what a read that began earlier brings
-/// never replaces what a later one brought. Computes CPU use between reads. Not thread-safe.
+/// never replaces what a later one brought, but for counters that the later one had from before both. Computes CPU
+/// use between reads. Not thread-safe.
 class InventoryModel {
  public:
   /// Names a read; greater ones began later.
@@ -23,7 +23,7 @@ class InventoryModel {
   const SnapshotPointer& snapshot() const { return snapshot_; }
 
   /// Each read begins here, before the engine is asked, and ends with exactly one of the calls below.
-  Mark begin_read();
+  Mark begin_read(Instant now = std::chrono::steady_clock::now());
   /// The whole content; instances that it does not name are gone. Yields the snapshot to publish, or null if
   /// a read that began later was applied meanwhile.
   SnapshotPointer apply_all(Mark mark, std::vector<Instance> instances, EngineInfo info, Timestamp now);
@@ -57,7 +57,7 @@ class InventoryModel {
   SnapshotPointer snapshot_;
   std::vector<Entry> entries_;           ///< beside snapshot_->instances, in the same order
   std::map<std::string, Mark> removed_;  ///< found missing by a read that began before one still under way ended
-  std::set<Mark> reading_;
+  std::map<Mark, Instant> reading_;      ///< the reads under way, and when they began
   Mark last_mark_ = 0;
   Mark last_full_ = 0;  ///< of the newest full read that was applied
 };

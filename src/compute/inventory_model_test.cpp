@@ -111,6 +111,42 @@ TEST_F(InventoryModelTest, OlderFullReadDoesNotUndoASingleReadThatBeganLater) {
   EXPECT_EQ(model_.snapshot()->find("a")->status, Status::stopped);
 }
 
+TEST_F(InventoryModelTest, OlderFullReadBringsCountersToASingleReadThatHadThemFromBefore) {
+  full({used("a", seconds(1), seconds(0)), instance("b")});
+  const auto slow = model_.begin_read(start_ + seconds(4));
+  Instance described = used("a", seconds(1), seconds(0));
+  described.description = "new";
+  one(described);
+  model_.apply_all(slow, {used("a", seconds(2), seconds(5)), instance("b")}, {}, Timestamp{});
+  const auto a = model_.snapshot()->find("a");
+  EXPECT_EQ(a->description, "new");
+  EXPECT_EQ(std::chrono::nanoseconds(a->counters.cpu_ns), seconds(2));
+  EXPECT_EQ(a->measured, start_ + seconds(5));
+  EXPECT_DOUBLE_EQ(a->cpu_percent, 5) << "one second of five, on four cores";
+}
+
+TEST_F(InventoryModelTest, OlderFullReadKeepsTheCountersThatASingleReadMeasuredItself) {
+  full({used("a", seconds(1), seconds(0))});
+  const auto slow = model_.begin_read(start_ + seconds(4));
+  one(used("a", seconds(2), seconds(5)));
+  // Measured before the other, although it says later: the engine took its time to answer.
+  model_.apply_all(slow, {used("a", seconds(1), seconds(6))}, {}, Timestamp{});
+  EXPECT_EQ(std::chrono::nanoseconds(model_.snapshot()->find("a")->counters.cpu_ns), seconds(2));
+}
+
+TEST_F(InventoryModelTest, OlderFullReadBringsNoCountersToWhatHasStoppedMeanwhile) {
+  full({used("a", seconds(1), seconds(0))});
+  const auto slow = model_.begin_read(start_ + seconds(4));
+  one(instance("a", Status::stopped));
+  model_.apply_all(slow, {used("a", seconds(2), seconds(5))}, {}, Timestamp{});
+  EXPECT_EQ(model_.snapshot()->find("a")->counters.cpu_ns, 0u);
+}
+
+TEST_F(InventoryModelTest, SaysWhenTheReadBeganThatConfirmedEverything) {
+  const auto read = model_.begin_read(start_ + seconds(3));
+  EXPECT_EQ(model_.apply_all(read, {instance("a")}, {}, Timestamp{})->read_at, start_ + seconds(3));
+}
+
 TEST_F(InventoryModelTest, OlderFullReadDoesNotDropWhatAppearedMeanwhile) {
   full({instance("a")});
   const auto slow = model_.begin_read();
