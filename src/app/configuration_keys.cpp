@@ -235,8 +235,10 @@ void add_engine_keys(std::vector<Key>& keys) {
                      text(at(&Engine::project), {"1 到 64 个字符的项目名", "a project's name of 1 to 64 characters"},
                           [](const std::string& value) { return !value.empty() && is_plain_name(value); }),
                      restart, "LXD project."));
-  keys.push_back(key("engine", "tick", "5s", duration(at(&Engine::tick), 100ms, 10min), restart,
-                     "Between full reads, which measure use and repair what events missed."));
+  keys.push_back(
+      key("engine", "tick", "5s", duration(at(&Engine::tick), 100ms, 10min), restart,
+          "How old a shown figure may become: full reads, which also repair what events missed, begin so much earlier "
+          "that they end in time."));
   keys.push_back(key("engine", "threads", "8", integer(at(&Engine::threads), 1, 256), restart,
                      "Threads that work on this engine's operations."));
   keys.push_back(key("engine", "instances", "0", integer(at(&Engine::instances), 0, 1'000'000), restart,

@@ -40,8 +40,10 @@ void add_rental_keys(std::vector<Key>& keys) {
   using namespace std::chrono_literals;
   const auto restart = Reload::with_restart;
   const auto containers = &Configuration::containers;
-  keys.push_back(key("containers", "tick", "5s", duration(at(containers, &Containers::tick), 500ms, 10min), restart,
-                     "Between full reads of a server, which measure use and repair what events missed."));
+  keys.push_back(
+      key("containers", "tick", "5s", duration(at(containers, &Containers::tick), 500ms, 10min), restart,
+          "How old a shown figure of a server's containers may become: full reads, which also repair what events "
+          "missed, begin so much earlier that they end in time."));
   keys.push_back(key("containers", "threads", "32", integer(at(containers, &Containers::threads), 1, 256), restart,
                      "Threads that work on the operations of one server."));
   keys.push_back(key("containers", "archives", "", path(at(containers, &Containers::archives)), restart,

@@ -12,16 +12,13 @@
 
 #include "base/log.h"
 #include "compute/inventory_model.h"
+#include "compute/read_pace.h"
 
 namespace berth::compute {
 namespace {
 
 /// Names waiting for a read of their own; beyond this one full read is cheaper than so many single ones.
 constexpr std::size_t kMaximumWaiting = 32;
-/// How often an engine that does not answer is asked.
-constexpr std::chrono::milliseconds kRetry{1000};
-/// The least pause between full reads.
-constexpr std::chrono::milliseconds kPause{20};
 
 /// Calls the engine; a driver that throws has a bug, which must not take the inventory with it.
 template <class Call>
@@ -117,7 +114,8 @@ Inventory::Impl::Impl(EngineId engine_id, InstanceEngine& instance_engine, Setti
       events(
           metrics.counter("berth_inventory_events_total", "Events received from an engine", {{"engine", id.value()}})) {
   const metrics::Labels labels{{"engine", id.value()}};
-  metrics.observe("berth_inventory_age_seconds", "Time since the engine last confirmed everything", labels,
+  metrics.observe("berth_inventory_age_seconds",
+                  "Time since the read began that last confirmed everything: figures are no older", labels,
                   [gauges = gauges]() -> double {
                     const auto read_at = gauges->read_at_ns.load(std::memory_order_relaxed);
                     if (read_at == 0) return -1;
@@ -219,12 +217,11 @@ void Inventory::Impl::follow_events() {
 
 void Inventory::Impl::follow_ticks() {
   pthread_setname_np(pthread_self(), "inventory-tick");
-  Instant next = std::chrono::steady_clock::now();
-  Instant earliest = next;
+  ReadPace pace(settings.tick, std::chrono::steady_clock::now());
   std::unique_lock lock(queue_mutex);
   while (true) {
     while (!stopping) {
-      const Instant until = full_read_wanted ? std::min(next, earliest) : next;
+      const Instant until = full_read_wanted ? pace.earliest() : pace.next();
       if (std::chrono::steady_clock::now() >= until) break;
       ticks_wake.wait_until(lock, until);
     }
@@ -232,11 +229,9 @@ void Inventory::Impl::follow_ticks() {
     full_read_wanted = false;
     lock.unlock();
     const Instant begin = std::chrono::steady_clock::now();
-    const bool connected = read_all(Deadline::after(settings.read_deadline)).has_value();
+    const bool answered = read_all(Deadline::after(settings.read_deadline)).has_value();
     const Instant end = std::chrono::steady_clock::now();
-    // Reads asked for by a storm of events leave the engine at least as long alone as they took.
-    earliest = end + std::clamp<Instant::duration>(end - begin, kPause, kRetry);
-    next = std::max(begin + (connected ? settings.tick : std::min(settings.tick, kRetry)), earliest);
+    answered ? pace.succeeded(begin, end) : pace.failed(begin, end);
     lock.lock();
   }
 }

@@ -31,7 +31,7 @@ struct InventorySnapshot {
   std::uint64_t structure_revision = 0;    ///< grows when anything but counters changed
   std::vector<InstancePointer> instances;  ///< sorted by name; an unchanged one is the same pointer as before
   EngineHealth health;
-  Instant read_at{};  ///< when the engine last confirmed the content
+  Instant read_at{};  ///< when the read began that last confirmed the content
   Timestamp read_time;
 
   /// By binary search; null if there is none.
@@ -40,13 +40,13 @@ struct InventorySnapshot {
 
 using SnapshotPointer = std::shared_ptr<const InventorySnapshot>;
 
-/// Keeps the snapshot of one engine true: events refresh single instances at once, a full read repairs
-/// everything at every tick and measures use; while the engine does not answer it is asked every second.
-/// Its engine calls run on its own two threads, so a hung engine leaves readers alone. Thread-safe.
+/// Keeps the snapshot of one engine true: events refresh single instances at once, full reads repair everything and
+/// measure use, so often that no figure is older than a tick (see ReadPace); while the engine does not answer it is
+/// asked every second. Its engine calls run on its own two threads, so a hung engine leaves readers alone. Thread-safe.
 class Inventory {
  public:
   struct Settings {
-    std::chrono::milliseconds tick{5000};           ///< between full reads
+    std::chrono::milliseconds tick{5000};           ///< the oldest that a figure may become
     std::chrono::milliseconds read_deadline{4000};  ///< of one full read
     std::chrono::milliseconds get_deadline{2000};   ///< of one instance
     /// After so many failed reads in a row the engine counts as not connected.
