@@ -92,7 +92,7 @@ class ServerRegistry {
 
   struct Settings {
     std::size_t threads = 32;              ///< of each server's pool: how many changes run on it at once
-    std::chrono::milliseconds tick{5000};  ///< between full reads of its inventory
+    std::chrono::milliseconds tick{5000};  ///< how old figures of its inventory become at most
     std::chrono::milliseconds test_limit{10'000};
     HealthSettings health;
   };
