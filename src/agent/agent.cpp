@@ -145,7 +145,7 @@ void Agent::ask_once() {
     sent = boot_clock_now();
     request = keeper_.request(sent, running, static_cast<std::uint32_t>(memory_.content().stopped.size()), leaving_);
   }
-  const auto answer = source_.ask(request, Deadline::after(settings_.ask_limit));
+  const auto answer = source_.ask(request, Deadline::after(fleet::kLongestAsking));
   const Lock lock(mutex_);
   const bool answered = answer && take(*answer, request, sent);
   if (answered != std::exchange(answered_, answered)) {

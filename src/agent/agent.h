@@ -40,9 +40,8 @@ Instant boot_clock_now();
 class Agent {
  public:
   struct Settings {
-    std::filesystem::path containers;  ///< where the engine keeps its containers' folders
-    std::filesystem::path memory;      ///< file that remembers what a restart must not forget
-    std::chrono::milliseconds ask_limit{1500};
+    std::filesystem::path containers;       ///< where the engine keeps its containers' folders
+    std::filesystem::path memory;           ///< file that remembers what a restart must not forget
     std::chrono::milliseconds grace{1000};  ///< that containers have to end by themselves, where the engine answers
     std::chrono::milliseconds engine_look{2000};  ///< between looks at what the engine has
     /// Called when containers are left although all of `LeaseTerms::stopping` has passed.
@@ -99,8 +98,11 @@ class Agent {
   void start_one(const std::string& id);
   bool may_act() const;
   static bool is_among(const std::vector<fleet::ContainerThere>& containers, const compute::Instance& instance);
-  void forget_stopped(const std::string& id);
-  void forget_taken(const std::string& id);
+  /// Unless it has been silent since: then that is owed anew.
+  void forget_stopped(const std::string& id, std::uint64_t silences);
+  void forget_taken(const std::string& id, std::uint64_t silences);
+  std::uint64_t silences() const;
+  void count_failed_start(const std::string& id, const std::string& name, const Error& error, std::uint64_t silences);
 
   bool is_silent() const;
   /// Wakes who rests, as something has changed.
@@ -130,7 +132,8 @@ class Agent {
   std::set<std::string> disarmed_;  ///< the engine that runs knows that their policy was taken
   bool engine_answers_ = false;
   std::optional<Instant> silent_since_;
-  int quiet_rounds_ = 0;  ///< in a row, without a lease, that found nothing running
+  std::uint64_t silences_ = 0;  ///< that have begun
+  int quiet_rounds_ = 0;        ///< in a row, without a lease, that found nothing running
   bool resorted_ = false;
   std::atomic<std::int64_t> order_kept_at_{0};
 

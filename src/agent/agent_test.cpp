@@ -187,6 +187,21 @@ TEST_F(AgentTest, WhatWasRenamedMeanwhileIsStartedToo) {
   EXPECT_TRUE(eventually([&] { return status("shop-of-old") == Status::running; }));
 }
 
+TEST_F(AgentTest, WhatIsStoppedAgainWhileItIsBeingStartedIsStillOwed) {
+  settle();
+  source_.grant(Grant::refused);
+  ASSERT_TRUE(eventually([&] { return both(Status::stopped); }));
+  engine_.faults().hang_call("start", true);
+  source_.grant(Grant::timed);
+  ASSERT_TRUE(eventually([&] { return engine_.faults().waiting_calls() > 0; }));
+  source_.grant(Grant::refused);
+  ASSERT_TRUE(eventually([&] { return source_.last().holding == Holding::nothing; }));
+  engine_.faults().hang_call("start", false);
+  EXPECT_TRUE(eventually([&] { return both(Status::stopped) && source_.last().running == 0; }));
+  source_.grant(Grant::timed);
+  EXPECT_TRUE(eventually([&] { return both(Status::running); }));
+}
+
 TEST_F(AgentTest, WhatIsStartedWithoutALeaseRunsOnceThereIsOne) {
   settle();
   source_.grant(Grant::refused);

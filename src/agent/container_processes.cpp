@@ -101,7 +101,7 @@ std::set<std::string> ContainerProcesses::running(const std::set<std::string>& i
   return found;
 }
 
-std::size_t ContainerProcesses::kill(const std::set<std::string>& ids) {
+std::set<std::string> ContainerProcesses::kill(const std::set<std::string>& ids) {
   std::set<std::string> found;
   std::set<std::string> freezers;
   each_process(ids, [&](pid_t pid, const std::string& id) {
@@ -111,7 +111,7 @@ std::size_t ContainerProcesses::kill(const std::set<std::string>& ids) {
   });
   // There, who is frozen dies only once it is thawed.
   for (const auto& freezer : freezers) std::ofstream(freezer) << "THAWED";
-  return found.size();
+  return found;
 }
 
 std::set<std::string> container_ids_in(const std::filesystem::path& folder) {

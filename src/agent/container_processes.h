@@ -13,9 +13,9 @@ class ContainerProcesses {
   /// Which of these containers have processes now. Without those that have ended and are not waited for yet.
   static std::set<std::string> running(const std::set<std::string>& ids);
 
-  /// Ends every process of these containers by SIGKILL, paused ones too; yields how many of the containers had any.
-  /// What begins meanwhile is left to the next call.
-  static std::size_t kill(const std::set<std::string>& ids);
+  /// Ends every process of these containers by SIGKILL, paused ones too; yields the containers that had any. What
+  /// begins meanwhile is left to the next call.
+  static std::set<std::string> kill(const std::set<std::string>& ids);
 };
 
 /// The ids of the containers that an engine has on its disk ("/var/lib/docker/containers"): the names of its folders

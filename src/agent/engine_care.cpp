@@ -132,6 +132,11 @@ bool Agent::is_among(const std::vector<fleet::ContainerThere>& containers, const
   });
 }
 
+std::uint64_t Agent::silences() const {
+  const Lock lock(mutex_);
+  return silences_;
+}
+
 void Agent::give_policies_back() {
   std::map<std::string, compute::RestartPolicy> taken;
   {
@@ -140,10 +145,11 @@ void Agent::give_policies_back() {
   }
   compute::ContainerAbility* ability = engine_.containers();
   for (const auto& [id, policy] : taken) {
+    const auto before = silences();
     if (ability == nullptr || !may_act()) return;
     const auto given = give_policy_back(*ability, id, policy);
     if (given || given.error().code() == ErrorCode::not_found) {
-      forget_taken(id);
+      forget_taken(id, before);
     } else {
       log::warning("agent", "giving {} its restart policy back: {}", id, given.error().describe());
     }
@@ -160,15 +166,17 @@ Result<void> Agent::give_policy_back(compute::ContainerAbility& ability, const s
   return ability.set_restart_policy(id, policy, Deadline::after(kListLimit));
 }
 
-void Agent::forget_taken(const std::string& id) {
+void Agent::forget_taken(const std::string& id, std::uint64_t silences) {
   const Lock lock(mutex_);
+  if (silences != silences_) return;
   Memory::Content content = memory_.content();
   content.taken.erase(id);
   remember(lock, std::move(content));
 }
 
-void Agent::forget_stopped(const std::string& id) {
+void Agent::forget_stopped(const std::string& id, std::uint64_t silences) {
   const Lock lock(mutex_);
+  if (silences != silences_) return;
   failed_starts_.erase(id);
   Memory::Content content = memory_.content();
   content.stopped.erase(id);
@@ -182,19 +190,16 @@ void Agent::start_again() {
     if (!told_all_) return;
     ids = memory_.content().stopped;
   }
-  for (const auto& id : ids) {
-    if (!may_act()) return;
-    start_one(id);
-  }
+  for (const auto& id : ids) start_one(id);
 }
 
 void Agent::start_one(const std::string& id) {
+  const auto before = silences();
+  if (!may_act()) return;
   // It may go by another name than it did.
   const auto found = engine_.get(id, Deadline::after(kListLimit));
-  if (!found) {
-    if (found.error().code() == ErrorCode::not_found) forget_stopped(id);
-    return;
-  }
+  if (!found && found.error().code() == ErrorCode::not_found) return forget_stopped(id, before);
+  if (!found) return count_failed_start(id, id, found.error(), before);
   bool given_up = false;
   {
     const Lock lock(mutex_);
@@ -203,20 +208,23 @@ void Agent::start_one(const std::string& id) {
   }
   if (given_up) {
     log::info("agent", "{} is to be stopped, or lives elsewhere now, and is not started again", found->name);
-    return forget_stopped(id);
+    return forget_stopped(id, before);
   }
   const auto started = engine_.start(id, EngineProgress{}, Deadline::after(kStartLimit));
-  if (started) {
-    log::info("agent", "{} was started again", found->name);
-    return forget_stopped(id);
-  }
-  log::warning("agent", "starting {} again: {}", found->name, started.error().describe());
+  if (!started) return count_failed_start(id, found->name, started.error(), before);
+  log::info("agent", "{} was started again", found->name);
+  forget_stopped(id, before);
+}
+
+void Agent::count_failed_start(const std::string& id, const std::string& name, const Error& error,
+                               std::uint64_t silences) {
+  log::warning("agent", "starting {} again: {}", name, error.describe());
   {
     const Lock lock(mutex_);
     if (++failed_starts_[id] < kMostStarts) return;
   }
-  forget_stopped(id);
-  log::error("agent", "{} is given up: it did not start {} times", found->name, kMostStarts);
+  forget_stopped(id, silences);
+  log::error("agent", "{} is given up: it did not start {} times", name, kMostStarts);
 }
 
 }  // namespace berth::agent

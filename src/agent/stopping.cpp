@@ -52,6 +52,7 @@ void Agent::keep_order() {
 
 void Agent::begin_silence(const Lock& lock, Instant now) {
   silent_since_ = now;
+  ++silences_;
   log::warning("agent", "no lease: stopping everything ({} containers ran)", seen_running_.size());
   owe(lock, seen_running_);
   // Also what was started since the engine was looked at.
@@ -87,9 +88,9 @@ void Agent::silence(Instant now) {
     since = *silent_since_;
     asked_first = engine_answers_ && now < since + settings_.grace;
   }
-  const auto running = ContainerProcesses::running(all);
   // The engine stops them meanwhile, as they would like to be stopped.
-  const std::size_t left = asked_first ? running.size() : ContainerProcesses::kill(all);
+  const auto running = asked_first ? ContainerProcesses::running(all) : ContainerProcesses::kill(all);
+  const std::size_t left = running.size();
   {
     const Lock lock(mutex_);
     // What is begun meanwhile by others is to run later too, unless Berth says otherwise.

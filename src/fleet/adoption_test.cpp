@@ -161,5 +161,14 @@ TEST_F(AdoptionTest, TenThousandContainersAreAdoptedAndStayCheap) {
   EXPECT_EQ(others, 1u);
 }
 
+TEST_F(AdoptionTest, WhatSomebodyStartedWithTheEnginesOwnToolsIsToRun) {
+  begin();
+  const auto id = take(make(alice(), wish("web")));
+  take(containers_->stop(admin(), "web", true));
+  ASSERT_FALSE(containers_->row(id)->desired.running);
+  ASSERT_TRUE(engine("one").start_outside("web"));
+  EXPECT_TRUE(eventually([&] { return containers_->row(id)->desired.running; }));
+}
+
 }  // namespace
 }  // namespace berth::fleet

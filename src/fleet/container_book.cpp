@@ -260,7 +260,7 @@ ContainerBook::Differences ContainerBook::differences(ServerId server) const {
   if (at == sides_.end() || at->second.snapshot == nullptr || !at->second.snapshot->health.connected) return found;
   const Side& side = at->second;
   // What a change that is under way calls a container, or will.
-  std::set<std::string, std::less<>> spoken_for;
+  std::set<std::string> spoken_for;
   for (const auto& [id, entry] : entries_) {
     const ContainerRow& row = *entry.row;
     if (!row.pending) continue;
@@ -272,7 +272,7 @@ ContainerBook::Differences ContainerBook::differences(ServerId server) const {
       // One that is relocated is settled from where it is.
       if (kind != Pending::Kind::relocate) found.unsettled.push_back(entry.row);
     } else if (row.server == server) {
-      spoken_for.insert(engine_name_after(row));
+      spoken_for.merge(engine_names_of(row));
     }
   }
   std::set<std::string, std::less<>> shown;
@@ -307,6 +307,8 @@ ContainerBook::Differences ContainerBook::differences(ServerId server) const {
     } else if (row.presence == Presence::missing ||
                (!instance->engine_id.empty() && instance->engine_id != row.engine_id)) {
       found.changed.emplace_back(entry.row, instance);
+    } else if (!row.desired.running && instance->status == compute::Status::running) {
+      found.started.push_back(entry.row);
     }
   }
   return found;

@@ -58,6 +58,7 @@ class ContainerBook {
     std::vector<RowPointer> lost;                   ///< present or missing rows that it does not show
     std::vector<std::pair<RowPointer, compute::InstancePointer>> changed;  ///< made anew, or found again
     std::vector<RowPointer> unsettled;                                     ///< creating, or with a pending change
+    std::vector<RowPointer> started;                                       ///< run, and were to be stopped
     bool doubtful = false;  ///< one is shown under two names: in the middle of a rename
   };
   /// Nothing while the server does not answer.

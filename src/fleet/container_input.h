@@ -45,6 +45,7 @@ BOOST_DESCRIBE_STRUCT(ContainerDetails, (),
 Error container_busy(const std::string& name);
 Error container_right();
 Error change_interrupted();
+Error no_lease(const std::string& server);
 Error remains_there(const std::string& server, const std::string& name);
 
 /// Who acts when the service does something by itself.

@@ -36,17 +36,6 @@ Error volume_taken(const std::string& server, const std::string& volume) {
                 fmt::format("Server {} has a volume {} already", server, volume)});
 }
 
-/// What a container is like once its change has taken place, if that was decided.
-RowPointer as_its_change_leaves_it(const ContainerRow& row) {
-  auto wanted = std::make_shared<ContainerRow>(row);
-  if (!row.pending || row.pending->kind != Pending::Kind::replace || !row.pending->decided) return wanted;
-  wanted->name = row.pending->name;
-  wanted->engine_name = engine_name_after(row);
-  if (row.pending->desired) wanted->desired = *row.pending->desired;
-  wanted->desired.running = row.desired.running;
-  return wanted;
-}
-
 }  // namespace
 
 Result<operations::TicketPointer> Containers::recover(const audit::Origin& origin, ContainerId container, ServerId to,
@@ -58,6 +47,8 @@ Result<operations::TicketPointer> Containers::recover(const audit::Origin& origi
   if (!remains_.fenced(row->server)) return not_fenced(from);
   const UnitPointer unit = parts_.servers.unit(to);
   if (unit == nullptr || to == row->server || remains_.fenced(to)) return compute::engine_unavailable();
+  // Tried again by whoever asked; others wait behind this one.
+  if (!lets_run(to)) return no_lease(unit->name);
   {
     const std::lock_guard placing(placing_mutex_);
     reserve(to, row->name, row->desired.limits);
@@ -200,7 +191,7 @@ Result<std::string> Containers::bring_elsewhere(ContainerId id, const UnitPointe
   const bool to_recover = BERTH_TRY(is_to_recover(row, deadline));
   row = catalog_.book().row(id);
   if (!to_recover || row == nullptr || row->presence != Presence::present) return std::string("null");
-  const RowPointer wanted = as_its_change_leaves_it(*row);
+  const auto wanted = std::make_shared<const ContainerRow>(as_its_change_leaves_it(*row));
   if (remains_.servers_of(id).contains(to->id) || BERTH_TRY(has(to, wanted->engine_name, deadline))) {
     return container_exists(wanted->engine_name);
   }

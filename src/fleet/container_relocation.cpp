@@ -377,7 +377,7 @@ Result<void> Containers::forget_move(const ContainerRow& row, bool leave_remains
     if (leave_remains && parts_.servers.find(now.pending->server)) {
       BERTH_CHECK(remains_.add(transaction, {.server = now.pending->server,
                                              .container = now.id,
-                                             .engine_name = now.engine_name,
+                                             .engine_name = engine_name_after(now),
                                              .engine_id = {},
                                              .volumes = now.pending->volumes,
                                              .disposable = true}));

@@ -61,10 +61,7 @@ NotToStart Containers::not_to_start(ServerId server) const {
     if (row->server != server && !comes) continue;
     const bool changing = row->pending || row->presence == Presence::creating || active.contains(row->id);
     if (changing) {
-      // By any of the names that a change gives it.
-      for (const auto& name : {row->engine_name, engine_name_after(*row), fresh_name(row->id), spare_name(row->id)}) {
-        apart.changing.push_back({name, ""});
-      }
+      for (const auto& name : engine_names_of(*row)) apart.changing.push_back({name, ""});
     } else if (row->presence == Presence::present && !row->desired.running) {
       apart.unwanted.push_back({row->engine_name, row->engine_id});
     }
@@ -92,8 +89,13 @@ Result<void> Containers::bury(const UnitPointer& unit, const Remains& remains, D
   auto read = unit->engine->get(remains.engine_name, deadline.sooner(settings_.quick_limit));
   if (!read && read.error().code() != ErrorCode::not_found) return take_error(read);
   // Only what is certainly ours: somebody may have made another one under that name meanwhile.
-  const bool ours = !remains.engine_id.empty() ? read && read->engine_id == remains.engine_id
-                                               : row != nullptr && BERTH_TRY(is_ours(unit, *row, deadline));
+  bool ours = read && !remains.engine_id.empty() && read->engine_id == remains.engine_id;
+  if (remains.engine_id.empty() && row != nullptr) {
+    for (ContainerRow like : {*row, as_its_change_leaves_it(*row)}) {
+      like.engine_name = remains.engine_name;
+      ours = ours || BERTH_TRY(is_ours(unit, like, deadline));
+    }
+  }
   if (ours) BERTH_CHECK(take_off(unit, remains.engine_name, deadline));
   if (ours || !read) {
     auto nobody = std::make_shared<ContainerRow>();
@@ -141,10 +143,8 @@ bool Containers::clear_remains(const UnitPointer& unit, ContainerBook::Differenc
       const RowPointer now = catalog_.book().row(row->id);
       return now == nullptr || now->server != unit->id || (now->pending && now->pending->started);
     };
-    const std::set<std::string> names{row->engine_name, engine_name_after(*row), fresh_name(row->id),
-                                      spare_name(row->id)};
     bool silenced = false;
-    for (const auto& name : names) {
+    for (const auto& name : engine_names_of(*row)) {
       const auto instance = snapshot->find(name);
       if (instance == nullptr || !is_up(instance->status) || !may_run_elsewhere()) continue;
       silence(name);

@@ -93,6 +93,27 @@ std::string engine_name_after(const ContainerRow& row) {
   return row.pending && row.pending->name != row.name ? row.pending->name : row.engine_name;
 }
 
+std::set<std::string> engine_names_of(const ContainerRow& row) {
+  std::set<std::string> names{row.engine_name, engine_name_after(row), fresh_name(row.id), spare_name(row.id)};
+  if (!row.pending) return names;
+  for (const auto& interrupted : row.pending->interrupted) {
+    if (interrupted.name != row.name) names.insert(interrupted.name);
+  }
+  return names;
+}
+
+ContainerRow as_its_change_leaves_it(const ContainerRow& row) {
+  ContainerRow wanted = row;
+  const Pending* change = row.pending ? &*row.pending : nullptr;
+  if (change != nullptr && !change->interrupted.empty()) change = &change->interrupted.front();
+  if (change == nullptr || change->kind != Pending::Kind::replace || !change->decided) return wanted;
+  wanted.name = change->name;
+  wanted.engine_name = change->name != row.name ? change->name : row.engine_name;
+  if (change->desired) wanted.desired = *change->desired;
+  wanted.desired.running = row.desired.running;
+  return wanted;
+}
+
 std::optional<ContainerId> owner_of_helper(std::string_view engine_name) {
   if (!engine_name.starts_with(kFresh) && !engine_name.starts_with(kSpare)) return std::nullopt;
   const std::string_view digits = engine_name.substr(kFresh.size());

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,10 @@ struct ContainerRow {
 
 /// What the engine calls the container once its pending change is done.
 std::string engine_name_after(const ContainerRow& row);
+/// Whatever its engines may call it, or a copy of it, while its pending change is under way.
+std::set<std::string> engine_names_of(const ContainerRow& row);
+/// What a container is like once its change has taken place, if that was decided.
+ContainerRow as_its_change_leaves_it(const ContainerRow& row);
 
 using RowPointer = std::shared_ptr<const ContainerRow>;
 

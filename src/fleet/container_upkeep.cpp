@@ -92,6 +92,7 @@ void Containers::keep_up(const std::shared_ptr<Watch>& watch) {
   bool done = clear_remains(unit, found);
   done = adopt(unit, found) && done;
   for (const auto& [row, instance] : found.changed) done = take_as_it_is(unit, row, instance) && done;
+  for (const auto& row : found.started) done = take_as_started(unit, row) && done;
   for (const auto& row : found.unsettled) {
     done = false;  // looked at again until it is settled
     begin_settling(unit, row);
@@ -135,6 +136,11 @@ bool Containers::adopt(const UnitPointer& unit, const ContainerBook::Differences
     if (lost != found.lost.end()) {
       renamed.insert((*lost)->id);
       done = rename_outside(unit, *lost, instance) && done;
+      continue;
+    }
+    // Its agent may have stopped it, and says so once it has a lease.
+    if (!is_up(instance->status) && !lets_run(unit->id)) {
+      done = false;
       continue;
     }
     ContainerRow row;
@@ -230,6 +236,23 @@ bool Containers::take_as_it_is(const UnitPointer& unit, const RowPointer& row,
     if (made_anew || owner.value() != 0) now.owner = owner;
     return parts_.operations.audit_log().append(transaction, system_origin(),
                                                 noted("container.found", now, unit->name));
+  });
+  return taken.has_value();
+}
+
+bool Containers::take_as_started(const UnitPointer& unit, const RowPointer& row) {
+  if (is_active(row->id)) return false;
+  // Somebody may have stopped it since the snapshot was read.
+  const auto read = unit->inventory->reread(row->engine_name, Deadline::after(kInspect));
+  if (!read) return read.error().code() == ErrorCode::not_found;
+  if ((*read)->status != compute::Status::running) return true;
+  const auto taken = catalog_.change(row->id, [&](store::Transaction& transaction, ContainerRow& now) -> Result<void> {
+    if (now.pending || now.desired != row->desired || now.server != row->server || is_active(row->id)) {
+      return container_busy(now.name);
+    }
+    now.desired.running = true;
+    return parts_.operations.audit_log().append(transaction, system_origin(),
+                                                noted("container.started", now, unit->name));
   });
   return taken.has_value();
 }

@@ -28,14 +28,6 @@ constexpr std::string_view kSettle = "container.settle";
 /// Between looks at a lease.
 constexpr std::chrono::milliseconds kLeaseLook{50};
 
-Error no_lease(const std::string& server) {
-  return Error(ErrorCode::unavailable, "server.no_lease",
-               {fmt::format("服务器 {} 的代理目前没有租约，其容器已停止或将被停止；请检查该服务器上的 berth agent 后重试", server),
-                fmt::format("The agent of server {} has no lease now, so its containers are stopped or will be; try "
-                            "again, or look at berth agent there",
-                            server)});
-}
-
 Error unsupported() {
   return Error(ErrorCode::unsupported, "engine.unsupported", {"该引擎不支持此功能", "This engine cannot do that"});
 }
@@ -78,6 +70,16 @@ bool fits(const Container& container, const ContainerFilter& filter) {
 }
 
 }  // namespace
+
+Error no_lease(const std::string& server) {
+  return Error(
+      ErrorCode::unavailable, "server.no_lease",
+      {fmt::format("服务器 {} 的代理目前没有租约，其容器已停止或将被停止；请检查该服务器上的 berth agent 后重试",
+                   server),
+       fmt::format("The agent of server {} has no lease now, so its containers are stopped or will be; try "
+                   "again, or look at berth agent there",
+                   server)});
+}
 
 Error container_busy(const std::string& name) {
   return Error(ErrorCode::conflict, "operation.busy",
@@ -230,13 +232,18 @@ Result<compute::InstancePointer> Containers::confirm(const Target& target) {
 
 bool Containers::lets_run(ServerId server) const {
   const LeaseBook* leases = leases_;
-  return leases == nullptr || leases->lets_run(server);
+  if (leases == nullptr || leases->lets_run(server)) return true;
+  // An agent that is gone for good tells nobody so: whoever takes the fence away does.
+  const auto view = parts_.servers.find(server);
+  return view && view->server.fence != Fence::agent;
 }
 
 Result<void> Containers::wait_for_lease(const UnitPointer& unit) const {
-  const Deadline patience = Deadline::after(settings_.lease_patience);
+  const LeaseBook* leases = leases_;
+  if (leases == nullptr) return {};
+  const Deadline patience = Deadline::after(settings_.lease_patience * leases->terms().renewal);
   while (!lets_run(unit->id)) {
-    if (patience.expired()) return no_lease(unit->name);
+    if (patience.expired() || !leases->is_heard_of(unit->id)) return no_lease(unit->name);
     std::this_thread::sleep_for(kLeaseLook);
   }
   return {};

@@ -45,8 +45,8 @@ class Containers final : public ContainerService, public ContainerMover {
     std::chrono::seconds stop_grace{10};  ///< then by force
     /// How long a replacement must have run before the container that it replaces goes.
     std::chrono::milliseconds proving{3'000};
-    /// How long a change waits until its server's agent is known to have a lease.
-    std::chrono::milliseconds lease_patience{2'500};
+    /// How many renewals a change waits for the lease of its server's agent.
+    int lease_patience{4};
   };
   /// What it works with; everything outlives it.
   struct Parts {
@@ -146,7 +146,7 @@ class Containers final : public ContainerService, public ContainerMover {
   /// The same for a change: where it stands as it should stand. Errors: also those of `wait_for_lease`.
   Result<Target> changeable(const ContainerPointer& container);
   Result<compute::InstancePointer> confirm(const Target& target);
-  /// Errors: unavailable "server.no_lease".
+  /// Waits some renewals for a lease that an agent is likely to have soon. Errors: unavailable "server.no_lease".
   Result<void> wait_for_lease(const UnitPointer& unit) const;
   bool lets_run(ServerId server) const;
   /// Whether it is to run: by how it stands there, or by what was wished where its agent may have stopped it.
@@ -286,6 +286,8 @@ class Containers final : public ContainerService, public ContainerMover {
   bool rename_outside(const UnitPointer& unit, const RowPointer& row, const compute::InstancePointer& instance);
   bool mark_missing(const UnitPointer& unit, const RowPointer& row);
   bool take_as_it_is(const UnitPointer& unit, const RowPointer& row, const compute::InstancePointer& instance);
+  /// Somebody has started with the engine's own tools what was to be stopped: now it is to run.
+  bool take_as_started(const UnitPointer& unit, const RowPointer& row);
   void begin_settling(const UnitPointer& unit, const RowPointer& row);
   bool is_active(ContainerId id) const;
   bool is_being_created(const std::string& name) const;

@@ -255,6 +255,35 @@ TEST_F(FailoverTest, AReplacementThatItsServerDidNotFinishIsWhatComesBackElsewhe
   EXPECT_THAT(containers_->view()->containers, SizeIs(1)) << "nothing of the replacement passes for another container";
 }
 
+TEST_F(FailoverTest, ACopyThatWasLeftUnderAnotherNameIsKnownAgain) {
+  put("web", "one");
+  ContainerChange change;
+  change.name = "shop";
+  change.settings = seen("web")->settings;
+  change.settings->environment["VERSION"] = "2";
+  engine("one").faults().hang_call("rename", true);
+  const auto changing = changing_in_background([&] { return containers_->update(admin(), "web", change); });
+  ASSERT_TRUE(eventually([&] { return engine("one").faults().waiting_calls() > 0; }));
+  cut_off("one");
+  engine("one").faults().hang_call("rename", false);
+  ASSERT_TRUE(eventually([&] { return operations_->open_count().value_or(1) == 0; }));
+  // The server that it comes to dies in the middle, and so it comes to a third one.
+  engine("two").faults().on_call([this](std::string_view call) {
+    if (call == "start") engine("two").faults().refuse_connections(true);
+  });
+  EXPECT_THAT(ended(ha_->fail_over(id_of("one"), true, admin().origin)).not_moved, SizeIs(1));
+  engine("two").faults().on_call({});
+  take(containers_->mark_fenced(id_of("two"), "person", admin().origin));
+  take(registry_->set_placement(id_of("three"), Placement::open, admin().origin));
+  ASSERT_TRUE(eventually([&] {
+    (void)ha_->fail_over(id_of("one"), true, admin().origin);
+    return runs_on("three", "shop");
+  }));
+  engine("two").faults().refuse_connections(false);
+  EXPECT_TRUE(eventually([&] { return !containers_->fenced(id_of("two")) && on("two").empty(); }));
+  EXPECT_THAT(containers_->view()->containers, SizeIs(1));
+}
+
 TEST_F(FailoverTest, AReplacementIsFinishedAtHomeWhereItCannotComeBackElsewhere) {
   put("web", "one");
   ContainerChange change;
@@ -563,6 +592,34 @@ TEST_F(AgentFailoverTest, WhereNothingMayRunNothingIsChanged) {
   wanted.server.reset();
   take(make(alice(), wanted));
   EXPECT_EQ(home_of("shop"), "two") << "what is placed goes where it will run";
+}
+
+TEST_F(AgentFailoverTest, AnAgentThatIsGoneForGoodHoldsNothingUpOnceTheFenceIsAnother) {
+  put("web", "one");
+  containers_->heed(*leases_);
+  bind();
+  std::this_thread::sleep_for(terms_.certain_after());
+  expect_error(containers_->stop(admin(), "web", true), ErrorCode::unavailable, "server.no_lease");
+  ServerChange change;
+  change.fence = Fence::none;
+  take(registry_->update(id_of("one"), change, TestFirst::no, admin().origin));
+  EXPECT_TRUE(take(containers_->stop(admin(), "web", true)));
+}
+
+TEST_F(AgentFailoverTest, WhatAnAgentMayHaveStoppedIsAdoptedOnceItHasALease) {
+  containers_->heed(*leases_);
+  bind();
+  std::this_thread::sleep_for(terms_.certain_after());
+  ASSERT_TRUE(engine("one").create_outside("foreign", FakeEngine::kImage, {}, false, ""));
+  ASSERT_TRUE(engine("one").create_outside("another", FakeEngine::kImage, {}, true, ""));
+  ASSERT_TRUE(appears("another"));
+  EXPECT_EQ(containers_->view()->find("foreign"), nullptr);
+  Holding holding = Holding::nothing;
+  EXPECT_TRUE(eventually([&] {
+    ask(holding, 1);
+    holding = Holding::timed;
+    return containers_->view()->find("foreign") != nullptr;
+  }));
 }
 
 TEST_F(AgentFailoverTest, AChangeWaitsForALeaseThatIsAboutToBeThere) {

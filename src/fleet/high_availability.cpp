@@ -80,10 +80,14 @@ bool may_pass(const NotMoved& one) {
 /// Yields whether there was any.
 bool note_taken(const EvacuationPlan& plan, const std::vector<NotMoved>& failed, TakenThere& taken) {
   bool any = false;
+  const auto failure_of = [&](const PlannedMove& move) {
+    return std::ranges::find(failed, move.container.value(), &NotMoved::container_id);
+  };
   for (const auto& group : plan.groups) {
+    // What shares volumes stays together: where one has moved, the others go there or nowhere.
+    if (std::ranges::any_of(group, [&](const auto& move) { return failure_of(move) == failed.end(); })) continue;
     for (const auto& move : group) {
-      const auto at = std::ranges::find(failed, move.container.value(), &NotMoved::container_id);
-      if (at == failed.end()) continue;
+      const auto at = failure_of(move);
       if (at->reason != "relocation.volume_taken" && at->reason != "container.exists") continue;
       taken[move.container].insert(move.to);
       any = true;

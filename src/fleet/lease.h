@@ -12,6 +12,9 @@
 // side of it: the agent from before it asks, we from after we answered.
 namespace berth::fleet {
 
+/// How long an agent waits for an answer: it takes none to what it asked for longer ago.
+constexpr std::chrono::milliseconds kLongestAsking{1500};
+
 struct LeaseTerms {
   std::chrono::milliseconds duration{6000};  ///< of a lease, from when it was asked for
   std::chrono::milliseconds renewal{1000};   ///< between requests

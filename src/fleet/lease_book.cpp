@@ -16,6 +16,10 @@ namespace {
 
 constexpr std::string_view kTokenBeginning = "berth_agent_";
 constexpr std::size_t kTokenBytes = 32;
+/// That an agent has to start again what it has stopped, before the rest of its server is let go on.
+constexpr std::chrono::minutes kStarting{2};
+/// Renewals after which an agent that was not heard of is not expected.
+constexpr int kMissed = 3;
 /// Leases of one agent: more than are given while one request is on its way.
 constexpr std::size_t kRemembered = 32;
 
@@ -142,20 +146,26 @@ const LeaseBook::Given* LeaseBook::find_given(const Entry& entry, std::int64_t n
 void LeaseBook::note_what_it_says(Entry& entry, const LeaseRequest& request) const {
   const bool knows_newest = entry.number == 0 || request.last_answer == entry.number;
   entry.owes = request.owes > 0 || (entry.owes && !knows_newest);
-  // A lease begins when it is asked for: after that was given which its request knew of.
+  if (!entry.owes || request.holding == Holding::nothing) {
+    entry.owes_since.reset();
+  } else if (!entry.owes_since) {
+    entry.owes_since = parts_.clock.instant();
+  }
+  // A lease begins when it is asked for.
   const Given* held = find_given(entry, request.last_answer);
   if (request.holding != Holding::timed) {
     entry.held_until = {};
-  } else if (held != nullptr && held->asked_after) {
-    entry.held_until = std::max(entry.held_until, *held->asked_after + terms_.duration);
+  } else if (held != nullptr) {
+    entry.held_until = std::max(entry.held_until, held->asked_after + terms_.duration);
   }
 }
 
 void LeaseBook::note_what_it_gets(Entry& entry, const LeaseRequest& request, Grant grant) const {
   if (grant == Grant::released) entry.owes = false;
   if (grant == Grant::refused) return entry.given.clear();
-  const Given* known = find_given(entry, request.last_answer);
-  const auto asked_after = known != nullptr ? std::optional(known->at) : std::nullopt;
+  // No answer is taken up that was waited for longer.
+  Instant asked_after = parts_.clock.instant() - kLongestAsking;
+  if (const Given* known = find_given(entry, request.last_answer)) asked_after = std::max(asked_after, known->at);
   // Also greater than those of an earlier run.
   entry.number = std::max(entry.number + 1, parts_.clock.now().time_since_epoch().count());
   entry.given.push_back({entry.number, entry.granted, asked_after});
@@ -208,9 +218,17 @@ bool LeaseBook::lets_run(ServerId server) const {
   const std::lock_guard lock(entry->mutex);
   const Instant now = parts_.clock.instant();
   // Whoever was not heard of for long stops everything, or is not counted on.
-  const bool owes = entry->owes && entry->heard && now < *entry->heard + terms_.certain_after();
+  const bool owes = entry->owes && entry->heard && now < *entry->heard + terms_.certain_after() &&
+                    (!entry->owes_since || now < *entry->owes_since + kStarting);
   if (owes || entry->closed) return false;
   return entry->bond != Bond::timed || now < entry->held_until;
+}
+
+bool LeaseBook::is_heard_of(ServerId server) const {
+  const EntryPointer entry = find(server);
+  if (entry == nullptr) return false;
+  const std::lock_guard lock(entry->mutex);
+  return parts_.clock.instant() < entry->heard.value_or(began_) + kMissed * terms_.renewal;
 }
 
 void LeaseBook::close(ServerId server) {

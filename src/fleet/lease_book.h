@@ -63,8 +63,12 @@ class LeaseBook {
   AgentView agent(ServerId server) const;
 
   /// Whether what is started on a server keeps running, and what stands still there was not stopped by its agent. False
-  /// also while that is not certain: for about two renewals after a start of Berth or of an agent.
+  /// also while that is not certain: for one or two renewals after a start of Berth or of an agent. What an agent
+  /// cannot start does not hold up a server for longer than two minutes.
   bool lets_run(ServerId server) const;
+
+  /// Whether its agent was heard of in the last renewals, so that it may have a lease soon; or nobody was yet.
+  bool is_heard_of(ServerId server) const;
 
   /// Gives the agent of a server no more leases, so that `is_certain` becomes true; until `reopen`.
   void close(ServerId server);
@@ -88,7 +92,7 @@ class LeaseBook {
   struct Given {
     std::int64_t number = 0;
     Instant at{};
-    std::optional<Instant> asked_after;  ///< its request was certainly sent after this
+    Instant asked_after{};  ///< if it was taken up, its request was sent after this
   };
   struct Entry {
     mutable std::mutex mutex;  ///< held while its row is written
@@ -98,15 +102,17 @@ class LeaseBook {
     Instant granted{};        ///< when the last lease was given
     std::int64_t number = 0;  ///< of the last answer that granted or released; 0: none since the start
     std::optional<Instant> heard;
-    bool owes = false;  ///< its agent has stopped what it has not started again
-    std::deque<Given> given;  ///< the newest leases, since the last refusal
-    Instant held_until{};  ///< the agent certainly has its lease until then
+    bool owes = false;                  ///< its agent has stopped what it has not started again
+    std::optional<Instant> owes_since;  ///< though it may start it
+    std::deque<Given> given;            ///< the newest leases, since the last refusal
+    Instant held_until{};               ///< the agent certainly has its lease until then
     bool closed = false;
     bool stopped = false;  ///< since it was closed its agent said that nothing runs
   };
   using EntryPointer = std::shared_ptr<Entry>;
 
-  LeaseBook(const LeaseTerms& terms, Parts parts) : terms_(terms), parts_(std::move(parts)) {}
+  LeaseBook(const LeaseTerms& terms, Parts parts)
+      : terms_(terms), parts_(std::move(parts)), began_(parts_.clock.instant()) {}
   EntryPointer find(ServerId server) const;
   Result<void> bind(ServerId server, Entry& entry, Bond bond, std::string_view why);
   Result<Grant> decide(const Server& server, Entry& entry, const LeaseRequest& request);
@@ -117,6 +123,7 @@ class LeaseBook {
 
   const LeaseTerms terms_;
   const Parts parts_;
+  const Instant began_;
   std::atomic<bool> standing_offered_{false};
   mutable std::mutex mutex_;
   std::map<ServerId, EntryPointer> entries_;

@@ -28,7 +28,9 @@ class LeaseBookTest : public ::testing::TestWithParam<store::Dialect> {
   }
 
   void start() {
-    book_ = take(LeaseBook::create(terms_, {*database_, audit_, clock_,
+    book_ = take(LeaseBook::create(terms_, {*database_,
+                                            audit_,
+                                            clock_,
                                             {.server = [this](const std::string& name) -> std::optional<Server> {
                                                return name == "one" ? std::optional(server_) : std::nullopt;
                                              },
@@ -281,10 +283,18 @@ TEST_P(LeaseBookTest, AServerWithoutAnAgentLetsContainersRun) {
 }
 
 TEST_P(LeaseBookTest, AServerLetsContainersRunOnceItsAgentIsKnownToHoldALease) {
-  bind();
-  EXPECT_FALSE(book_->lets_run(server_.id)) << "when it asked for what it holds is not known";
+  EXPECT_EQ(ask(Holding::unbound), Grant::timed);
+  EXPECT_TRUE(book_->lets_run(server_.id)) << "it stops nothing before it is bound";
   EXPECT_EQ(ask(Holding::timed), Grant::timed);
+  pass(terms_.duration - kLongestAsking - milliseconds(1));
   EXPECT_TRUE(book_->lets_run(server_.id));
+  pass(milliseconds(1));
+  EXPECT_FALSE(book_->lets_run(server_.id)) << "it may have asked so long ago";
+}
+
+TEST_P(LeaseBookTest, WhatAnAgentKnewWhenItAskedTellsWhenItAsked) {
+  bind();
+  EXPECT_EQ(ask(Holding::timed), Grant::timed);
   pass(terms_.renewal);
   EXPECT_EQ(ask(Holding::timed), Grant::timed);
   pass(terms_.duration - terms_.renewal - milliseconds(1));
@@ -314,6 +324,26 @@ TEST_P(LeaseBookTest, AServerLetsContainersRunAgainOnceItsAgentHasStartedWhatItS
   EXPECT_FALSE(book_->lets_run(server_.id));
   EXPECT_EQ(ask(Holding::timed, 2, false, 0), Grant::timed);
   EXPECT_TRUE(book_->lets_run(server_.id));
+}
+
+TEST_P(LeaseBookTest, WhatAnAgentCannotStartHoldsAServerUpForAWhileOnly) {
+  bind();
+  EXPECT_EQ(ask(Holding::nothing, 0, false, 2), Grant::timed);
+  int renewals = 0;
+  while (!book_->lets_run(server_.id) && renewals < 1000) {
+    EXPECT_EQ(ask(Holding::timed, 1, false, 1), Grant::timed);
+    pass(terms_.renewal);
+    ++renewals;
+  }
+  EXPECT_EQ(renewals, 120);
+}
+
+TEST_P(LeaseBookTest, ALeaseIsExpectedOfAnAgentThatWasHeardOfLately) {
+  EXPECT_TRUE(book_->is_heard_of(server_.id)) << "Berth has just begun";
+  pass(3 * terms_.renewal);
+  EXPECT_FALSE(book_->is_heard_of(server_.id));
+  EXPECT_EQ(ask(Holding::nothing), Grant::timed);
+  EXPECT_TRUE(book_->is_heard_of(server_.id));
 }
 
 TEST_P(LeaseBookTest, AnAgentThatIsNotCountedOnHoldsNothingUp) {

@@ -43,7 +43,7 @@ fleet::Containers::Settings container_settings(const std::filesystem::path& arch
   settings.archives = archives;
   settings.proving = milliseconds(0);
   // Virtual time stands still while somebody waits.
-  settings.lease_patience = milliseconds(0);
+  settings.lease_patience = 0;
   return settings;
 }
 

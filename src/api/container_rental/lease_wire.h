@@ -48,8 +48,13 @@ struct LeaseGiven {
   std::vector<ContainerThereLine> unwanted;
   std::vector<ContainerThereLine> changing;
 };
-BOOST_DESCRIBE_STRUCT(LeaseGiven, (),
-                      (grant, number, duration, renewal, stopping, elsewhere, unwanted, changing))
+BOOST_DESCRIBE_STRUCT(LeaseGiven, (), (grant, number, duration, renewal, stopping, elsewhere, unwanted, changing))
+
+inline void describe_fields(json::Fields<LeaseGiven>& fields) {
+  // An older Berth does not know of these.
+  fields("unwanted").has_default();
+  fields("changing").has_default();
+}
 
 struct AgentToken {
   std::string message;

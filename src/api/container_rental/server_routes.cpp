@@ -44,7 +44,7 @@ ServerInfo info_of(const fleet::ServerView& view, const fleet::LeaseBook& leases
   info.fence = fleet::name(server.fence);
   if (server.fence == fleet::Fence::agent) {
     const auto agent = leases.agent(server.id);
-    info.agent = AgentState{std::string(fleet::name(agent.bond)), std::nullopt};
+    info.agent = AgentState{std::string(fleet::name(agent.bond)), std::nullopt, leases.lets_run(server.id)};
     if (agent.silent_for) info.agent->silent_for = agent.silent_for->count();
   }
   if (const auto mark = mover.fenced(server.id)) info.fenced = FencedInfo{format_utc(mark->at), mark->how};

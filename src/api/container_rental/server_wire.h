@@ -101,8 +101,9 @@ BOOST_DESCRIBE_STRUCT(ServerCreated, (), (message, server_id))
 struct AgentState {
   std::string bond;
   std::optional<std::int64_t> silent_for;
+  bool lets_run = true;  ///< containers keep running there, so they can be changed
 };
-BOOST_DESCRIBE_STRUCT(AgentState, (), (bond, silent_for))
+BOOST_DESCRIBE_STRUCT(AgentState, (), (bond, silent_for, lets_run))
 
 /// Since when, and how ("command", "agent", "person"), it is certain that nothing runs on a server that is down.
 struct FencedInfo {
