@@ -471,6 +471,7 @@ class AgentFailoverTest : public FailoverTest {
               .renewal = std::chrono::milliseconds(50),
               .stopping = std::chrono::milliseconds(100),
               .doubt = std::chrono::milliseconds(50)};
+    settings_.lease_patience = 40;
     FailoverTest::SetUp();
     const ServerId one = id_of("one");
     ServerChange change;
@@ -627,11 +628,10 @@ TEST_F(AgentFailoverTest, AChangeWaitsForALeaseThatIsAboutToBeThere) {
   containers_->heed(*leases_);
   bind();
   std::this_thread::sleep_for(terms_.certain_after());
+  EXPECT_EQ(ask(Holding::nothing, 0), Grant::timed);
   const auto stopping = changing_in_background([&] { return containers_->stop(admin(), "web", true); });
-  Holding holding = Holding::nothing;
   EXPECT_TRUE(eventually([&] {
-    ask(holding, 1);
-    holding = Holding::timed;
+    ask(Holding::timed, 1);
     return seen("web")->status == Status::stopped;
   }));
 }
