@@ -151,6 +151,7 @@ void LeaseBook::note_what_it_says(Entry& entry, const LeaseRequest& request) con
   } else if (!entry.owes_since) {
     entry.owes_since = parts_.clock.instant();
   }
+  entry.holds_standing = request.holding == Holding::standing;
   // A lease begins when it is asked for.
   const Given* held = find_given(entry, request.last_answer);
   if (request.holding != Holding::timed) {
@@ -221,7 +222,8 @@ bool LeaseBook::lets_run(ServerId server) const {
   const bool owes = entry->owes && entry->heard && now < *entry->heard + terms_.certain_after() &&
                     (!entry->owes_since || now < *entry->owes_since + kStarting);
   if (owes || entry->closed) return false;
-  return entry->bond != Bond::timed || now < entry->held_until;
+  if (entry->bond == Bond::standing) return entry->holds_standing;
+  return entry->bond == Bond::none || now < entry->held_until;
 }
 
 bool LeaseBook::is_heard_of(ServerId server) const {

@@ -106,6 +106,7 @@ class LeaseBook {
     std::optional<Instant> owes_since;  ///< though it may start it
     std::deque<Given> given;            ///< the newest leases, since the last refusal
     Instant held_until{};               ///< the agent certainly has its lease until then
+    bool holds_standing = false;        ///< by its last word: that it was given one, it may not have heard
     bool closed = false;
     bool stopped = false;  ///< since it was closed its agent said that nothing runs
   };

@@ -326,6 +326,16 @@ TEST_P(LeaseBookTest, AServerLetsContainersRunAgainOnceItsAgentHasStartedWhatItS
   EXPECT_TRUE(book_->lets_run(server_.id));
 }
 
+TEST_P(LeaseBookTest, AStandingLeaseLetsContainersRunOnceItsAgentSaysThatItHasIt) {
+  bind();
+  book_->offer_standing();
+  EXPECT_EQ(ask(Holding::timed), Grant::standing);
+  start();
+  EXPECT_FALSE(book_->lets_run(server_.id)) << "the answer may have got lost";
+  EXPECT_EQ(ask(Holding::standing), Grant::timed);
+  EXPECT_TRUE(book_->lets_run(server_.id));
+}
+
 TEST_P(LeaseBookTest, WhatAnAgentCannotStartHoldsAServerUpForAWhileOnly) {
   bind();
   EXPECT_EQ(ask(Holding::nothing, 0, false, 2), Grant::timed);

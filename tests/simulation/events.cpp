@@ -31,7 +31,7 @@ void Simulation::happen_to(Machine& machine) {
   // May be called in the middle of a call, with other dice: which ones is not asked for here again.
   Dice& dice = hook_dice();
   if (!machine.up()) {
-    if (dice.chance(60)) boot(machine);
+    if (machine.may_boot(now()) && dice.chance(60)) boot(machine);
     return;
   }
   if (!machine.engine_answers()) {
@@ -64,7 +64,7 @@ void Simulation::power_off(Machine& machine) {
     if (!number || process.settings.restart_policy != compute::RestartPolicy::no) continue;
     known_[static_cast<std::size_t>(*number)].run_unknown = "its machine died, and its engine does not start it again";
   }
-  machine.power_off();
+  machine.power_off(now());
 }
 
 void Simulation::boot(Machine& machine) {

@@ -268,7 +268,7 @@ void Simulation::check_failover() {
   }
   const auto plan = fleet::plan_evacuation(state, id, there);
   tell(machine.name() + " dies for good");
-  machine.power_off();
+  machine.power_off(now());
   pass(kFailover);
   for (const auto container : there) {
     if (std::ranges::find(plan.homeless, container) != plan.homeless.end()) continue;

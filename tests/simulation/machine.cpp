@@ -31,8 +31,9 @@ Result<void> Machine::answers_berth() const {
   return {};
 }
 
-void Machine::power_off() {
+void Machine::power_off(Instant now) {
   up_ = false;
+  off_since_ = now;
   engine_.faults().refuse_connections(true);
   engine_.kill_processes();
   agent_.die();

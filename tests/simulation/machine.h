@@ -32,7 +32,9 @@ class Machine {
   /// What a caller over the network gets.
   Result<void> answers_berth() const;
 
-  void power_off();
+  void power_off(Instant now);
+  /// Longer than a lease: no machine starts so fast.
+  bool may_boot(Instant now) const { return now >= off_since_ + fleet::LeaseTerms{}.duration; }
   void boot(Instant now, std::chrono::milliseconds until_agent);
   void end_engine();
   void hang_engine() { hangs_ = true; }
@@ -55,6 +57,7 @@ class Machine {
   FakeEngine engine_;
   ServerAgent agent_;
   bool up_ = true;
+  Instant off_since_{};
   bool engine_up_ = true;
   bool hangs_ = false;
 };
