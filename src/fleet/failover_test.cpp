@@ -66,6 +66,19 @@ class FailoverTest : public FleetFixture {
     }));
   }
   void bring_back(const std::string& server) { engine(server).faults().refuse_connections(false); }
+  /// Server "one" goes when a replacement with another environment is decided, and not finished.
+  void die_while_replacing(const std::string& name, const std::optional<std::string>& new_name = std::nullopt) {
+    ContainerChange change;
+    change.name = new_name;
+    change.settings = seen(name)->settings;
+    change.settings->environment["VERSION"] = "2";
+    engine("one").faults().hang_call("rename", true);
+    const auto changing = changing_in_background([&] { return containers_->update(admin(), name, change); });
+    ASSERT_TRUE(eventually([&] { return engine("one").faults().waiting_calls() > 0; }));
+    cut_off("one");
+    engine("one").faults().hang_call("rename", false);
+    ASSERT_TRUE(eventually([&] { return operations_->open_count().value_or(1) == 0; }));
+  }
   MovesResult ended(const Result<operations::TicketPointer>& ticket) {
     const auto operation = take(take(ticket)->wait(soon()));
     if (operation.failure) throw std::runtime_error(operation.failure->reason);
@@ -238,15 +251,7 @@ TEST_F(FailoverTest, WhatCannotComeBackElsewhereRunsAgainOnceItsServerIsBack) {
 
 TEST_F(FailoverTest, AReplacementThatItsServerDidNotFinishIsWhatComesBackElsewhere) {
   put("web", "one");
-  ContainerChange change;
-  change.settings = seen("web")->settings;
-  change.settings->environment["VERSION"] = "2";
-  engine("one").faults().hang_call("rename", true);
-  const auto changing = changing_in_background([&] { return containers_->update(admin(), "web", change); });
-  ASSERT_TRUE(eventually([&] { return engine("one").faults().waiting_calls() > 0; }));
-  cut_off("one");
-  engine("one").faults().hang_call("rename", false);
-  ASSERT_TRUE(eventually([&] { return operations_->open_count().value_or(1) == 0; }));
+  die_while_replacing("web");
   EXPECT_THAT(ended(ha_->fail_over(id_of("one"), true, admin().origin)).moved, SizeIs(1));
   EXPECT_EQ(seen("web")->settings.environment.at("VERSION"), "2");
   EXPECT_TRUE(runs_on("two", "web"));
@@ -257,16 +262,7 @@ TEST_F(FailoverTest, AReplacementThatItsServerDidNotFinishIsWhatComesBackElsewhe
 
 TEST_F(FailoverTest, ACopyThatWasLeftUnderAnotherNameIsKnownAgain) {
   put("web", "one");
-  ContainerChange change;
-  change.name = "shop";
-  change.settings = seen("web")->settings;
-  change.settings->environment["VERSION"] = "2";
-  engine("one").faults().hang_call("rename", true);
-  const auto changing = changing_in_background([&] { return containers_->update(admin(), "web", change); });
-  ASSERT_TRUE(eventually([&] { return engine("one").faults().waiting_calls() > 0; }));
-  cut_off("one");
-  engine("one").faults().hang_call("rename", false);
-  ASSERT_TRUE(eventually([&] { return operations_->open_count().value_or(1) == 0; }));
+  die_while_replacing("web", "shop");
   // The server that it comes to dies in the middle, and so it comes to a third one.
   engine("two").faults().on_call([this](std::string_view call) {
     if (call == "start") engine("two").faults().refuse_connections(true);
@@ -286,15 +282,7 @@ TEST_F(FailoverTest, ACopyThatWasLeftUnderAnotherNameIsKnownAgain) {
 
 TEST_F(FailoverTest, AReplacementIsFinishedAtHomeWhereItCannotComeBackElsewhere) {
   put("web", "one");
-  ContainerChange change;
-  change.settings = seen("web")->settings;
-  change.settings->environment["VERSION"] = "2";
-  engine("one").faults().hang_call("rename", true);
-  const auto changing = changing_in_background([&] { return containers_->update(admin(), "web", change); });
-  ASSERT_TRUE(eventually([&] { return engine("one").faults().waiting_calls() > 0; }));
-  cut_off("one");
-  engine("one").faults().hang_call("rename", false);
-  ASSERT_TRUE(eventually([&] { return operations_->open_count().value_or(1) == 0; }));
+  die_while_replacing("web");
   engine("two").faults().fail("create", 1, Error(ErrorCode::exhausted, "engine.full", {"满", "full"}));
   EXPECT_THAT(ended(ha_->fail_over(id_of("one"), true, admin().origin)).not_moved, SizeIs(1));
   bring_back("one");
