@@ -570,7 +570,7 @@ TEST_F(AgentFailoverTest, WhereNothingMayRunNothingIsChanged) {
   bind();
   EXPECT_EQ(ask(Holding::timed, 1), Grant::timed);
   EXPECT_TRUE(take(containers_->stop(admin(), "web", true)));
-  std::this_thread::sleep_for(terms_.certain_after());
+  ASSERT_TRUE(eventually([&] { return !leases_->lets_run(id_of("one")); }));
   expect_error(containers_->start(admin(), "web"), ErrorCode::unavailable, "server.no_lease");
   expect_error(containers_->remove(admin(), "web", true), ErrorCode::unavailable, "server.no_lease");
   expect_error(containers_->archive(admin(), "web"), ErrorCode::unavailable, "server.no_lease");
@@ -587,7 +587,7 @@ TEST_F(AgentFailoverTest, AnAgentThatIsGoneForGoodHoldsNothingUpOnceTheFenceIsAn
   put("web", "one");
   containers_->heed(*leases_);
   bind();
-  std::this_thread::sleep_for(terms_.certain_after());
+  ASSERT_TRUE(eventually([&] { return !leases_->lets_run(id_of("one")); }));
   expect_error(containers_->stop(admin(), "web", true), ErrorCode::unavailable, "server.no_lease");
   ServerChange change;
   change.fence = Fence::none;
@@ -598,7 +598,7 @@ TEST_F(AgentFailoverTest, AnAgentThatIsGoneForGoodHoldsNothingUpOnceTheFenceIsAn
 TEST_F(AgentFailoverTest, WhatAnAgentMayHaveStoppedIsAdoptedOnceItHasALease) {
   containers_->heed(*leases_);
   bind();
-  std::this_thread::sleep_for(terms_.certain_after());
+  ASSERT_TRUE(eventually([&] { return !leases_->lets_run(id_of("one")); }));
   ASSERT_TRUE(engine("one").create_outside("foreign", FakeEngine::kImage, {}, false, ""));
   ASSERT_TRUE(engine("one").create_outside("another", FakeEngine::kImage, {}, true, ""));
   ASSERT_TRUE(appears("another"));
@@ -615,7 +615,7 @@ TEST_F(AgentFailoverTest, AChangeWaitsForALeaseThatIsAboutToBeThere) {
   put("web", "one");
   containers_->heed(*leases_);
   bind();
-  std::this_thread::sleep_for(terms_.certain_after());
+  ASSERT_TRUE(eventually([&] { return !leases_->lets_run(id_of("one")); }));
   EXPECT_EQ(ask(Holding::nothing, 0), Grant::timed);
   const auto stopping = changing_in_background([&] { return containers_->stop(admin(), "web", true); });
   EXPECT_TRUE(eventually([&] {
